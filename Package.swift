@@ -1,0 +1,134 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One list of settings for all targets: warnings are errors, imports are internal unless said otherwise.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),  // SE-0335
+    .enableUpcomingFeature("InternalImportsByDefault"),  // SE-0409
+    .enableUpcomingFeature("MemberImportVisibility"),  // SE-0444
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let serviceLifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+
+/// A library or program of ours; `path` says in which room it stands.
+func room(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources,
+        swiftSettings: settings)
+}
+
+let package = Package(
+    name: "vedette",
+    products: [
+        .library(name: "Registry", targets: ["Registry"]),
+        .library(name: "EventLog", targets: ["EventLog"]),
+        .library(name: "Projections", targets: ["Projections"]),
+        .library(name: "Conductor", targets: ["Conductor"]),
+        .executable(name: "vedette", targets: ["vedette"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+    ],
+    targets: [
+        // Bindings: C libraries and their safe Swift faces.
+        .systemLibrary(
+            name: "CLMDB", path: "Sources/Bindings/CLMDB", providers: [.apt(["liblmdb-dev"])]),
+        room("LMDB", "Bindings/LMDB", ["CLMDB"]),
+        room("Threads", "Bindings/Threads", []),
+
+        // The domain, and the log that remembers it.
+        room("Registry", "Registry", [protobuf]),
+        room("EventLog", "EventLog", ["LMDB", crypto]),
+        room("Projections", "Projections", ["Registry", "EventLog", crypto]),
+        room("Identity", "Identity", ["Registry", crypto]),
+        room("Conductor", "Conductor", ["Registry", "EventLog", "Projections", "Identity", "Threads", logging]),
+
+        // Those who watch.
+        room(
+            "Monitoring", "Monitoring",
+            ["Registry", collections, logging, nioCore, nioPosix, nioHTTP1, nioSSL]),
+        room("Workflows", "Workflows", ["Registry", "Monitoring", logging, nioPosix]),
+
+        // Those who ask.
+        room(
+            "VIMDrivers", "VIMDrivers",
+            ["Registry", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging]),
+        room(
+            "RESTRequests", "Requests/RESTRequests",
+            [
+                "Registry", "Projections", "VIMDrivers", hummingbird, logging, nioCore, nioHTTP1,
+                serviceLifecycle,
+            ]),
+
+        // Programs wire everything and decide nothing.
+        .executableTarget(
+            name: "vedette",
+            dependencies: [
+                "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
+                "VIMDrivers", "RESTRequests", argumentParser, asyncHTTPClient, configuration, logging, nioCore,
+                nioHTTP1, serviceLifecycle, unixSignals, .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Sources/Programs/vedette", swiftSettings: settings),
+        .executableTarget(
+            name: "embedding-example", dependencies: ["Registry", "EventLog", "Projections", "Conductor", logging],
+            path: "Sources/Programs/embedding-example", packageAccess: false, swiftSettings: settings),
+
+        tests("LMDBTests", ["LMDB"]),
+        tests("MonitoringTests", ["Monitoring", "Registry", logging, nioCore, nioPosix, nioSSL]),
+        tests("WorkflowsTests", ["Workflows", "Registry", logging, nioCore, nioPosix]),
+        tests(
+            "VIMDriversTests",
+            [
+                "VIMDrivers", "Registry", hummingbird, hummingbirdTesting,
+                .product(name: "HummingbirdTLS", package: "hummingbird"), nioCore, nioPosix, nioSSL,
+            ]),
+        tests(
+            "RESTRequestsTests",
+            [
+                "RESTRequests", "VIMDrivers", "Registry", "Projections", hummingbird, hummingbirdTesting, logging,
+                nioCore, nioPosix, serviceLifecycle,
+            ]),
+
+        // Tests of the whole: the house's rules, and the real program with its real neighbours.
+        .target(
+            name: "Harness", dependencies: [asyncHTTPClient, nioCore, nioHTTP1, subprocess],
+            path: "Tests/Fixtures/Harness", swiftSettings: settings),
+        tests("HouseTests", []),
+        tests("IntegrationTests", ["Harness"]),
+        tests("FaultTests", ["Harness"]),
+    ]
+)

@@ -1,0 +1,167 @@
+import CLMDB
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// One LMDB file and its lock file, opened once in this process.
+///
+/// LMDB's rules, and how they are kept (`lmdb.h`, "Caveats"):
+/// - A file must not be opened twice in one process: its owner asserts that, see `EventLog`.
+/// - A write transaction belongs to the thread that began it: ``write(_:)`` runs its body synchronously
+///   on the calling thread, and there is one such thread.
+/// - A reader belongs to no thread here (`MDB_NOTLS`), so Swift tasks may hop between reads; a body
+///   never suspends while its transaction is open, so no reader lives long.
+public final class Environment: @unchecked Sendable {
+    // Sendable because LMDB environments may be used by any thread (`mdb_env_create`), and the pointer
+    // never changes until deinit.
+    private let handle: OpaquePointer
+    /// The path of the data file.
+    public let path: String
+
+    /// How an environment is opened.
+    public struct Options: Sendable {
+        /// Only read; the lock file must still be writable.
+        public var readOnly = false
+        /// Size of the address range set aside, in bytes; the file grows only as it is used.
+        public var mapByteCount: Int
+        /// How many named databases there may be.
+        public var databaseCountMax: UInt32 = 8
+        /// Permission bits of new files.
+        public var mode: UInt32 = 0o600
+
+        /// Options with a map of so many bytes.
+        public init(mapByteCount: Int, readOnly: Bool = false) {
+            self.mapByteCount = mapByteCount
+            self.readOnly = readOnly
+        }
+    }
+
+    /// Opens or creates the data file at `path` (lock file: the same name with `-lock`).
+    public init(path: String, options: Options) throws(LMDBError) {
+        var handle: OpaquePointer?
+        try check(mdb_env_create(&handle))
+        guard let handle else { throw LMDBError(code: ENOMEM) }
+        self.handle = handle
+        self.path = path
+        do {
+            try check(mdb_env_set_mapsize(handle, options.mapByteCount))
+            try check(mdb_env_set_maxdbs(handle, options.databaseCountMax))
+            var flags = UInt32(MDB_NOTLS | MDB_NOSUBDIR)
+            if options.readOnly { flags |= UInt32(MDB_RDONLY) }
+            try check(mdb_env_open(handle, path, flags, options.mode))
+        } catch {
+            mdb_env_close(handle)
+            throw error
+        }
+    }
+
+    deinit { mdb_env_close(handle) }
+
+    /// Runs a read transaction; nothing read may leave the body except as a copy.
+    public func read<Result, Failure: Error>(
+        _ body: (borrowing ReadTransaction) throws(Failure) -> Result
+    ) throws(TransactionError<Failure>) -> Result {
+        let transaction: ReadTransaction
+        do throws(LMDBError) {
+            transaction = try ReadTransaction(handle: begin(flags: UInt32(MDB_RDONLY)))
+        } catch { throw .library(error) }
+        do throws(Failure) { return try body(transaction) } catch { throw .body(error) }
+    }
+
+    /// Runs a write transaction on the calling thread and commits it, with a full sync, if the body
+    /// returns; aborts it if the body throws.
+    public func write<Result, Failure: Error>(
+        _ body: (borrowing WriteTransaction) throws(Failure) -> Result
+    ) throws(TransactionError<Failure>) -> Result {
+        let transaction: WriteTransaction
+        do throws(LMDBError) {
+            transaction = try WriteTransaction(handle: begin(flags: 0))
+        } catch { throw .library(error) }
+        let result: Result
+        do throws(Failure) { result = try body(transaction) } catch { throw .body(error) }
+        do throws(LMDBError) { try transaction.commit() } catch { throw .library(error) }
+        return result
+    }
+
+    /// Opens a named database, creating it if the environment may be written.
+    ///
+    /// Not inside a transaction.
+    public func database(_ name: String, integerKeys: Bool = false) throws(LMDBError) -> Database {
+        var flags: UInt32 = 0
+        var stored: UInt32 = 0
+        try check(mdb_env_get_flags(handle, &stored))
+        let readOnly = stored & UInt32(MDB_RDONLY) != 0
+        if !readOnly { flags |= UInt32(MDB_CREATE) }
+        if integerKeys { flags |= UInt32(MDB_INTEGERKEY) }
+        let transaction = try begin(flags: readOnly ? UInt32(MDB_RDONLY) : 0)
+        var identifier: MDB_dbi = 0
+        let code = mdb_dbi_open(transaction, name, flags, &identifier)
+        guard code == MDB_SUCCESS else {
+            mdb_txn_abort(transaction)
+            throw LMDBError(code: code)
+        }
+        // Committing is what makes the handle known to later transactions, also for a reader.
+        try check(mdb_txn_commit(transaction))
+        return Database(identifier: identifier)
+    }
+
+    /// Makes the map so many bytes large, or takes over the size another process gave it (0).
+    ///
+    /// No transaction of this process may be open.
+    public func resizeMap(to byteCount: Int) throws(LMDBError) {
+        try check(mdb_env_set_mapsize(handle, byteCount))
+    }
+
+    /// The size of the map in bytes, and how many bytes of it the file uses.
+    public var usage: (mapByteCount: Int, usedByteCount: Int) {
+        var info = MDB_envinfo()
+        var statistics = MDB_stat()
+        mdb_env_info(handle, &info)
+        mdb_env_stat(handle, &statistics)
+        return (info.me_mapsize, (info.me_last_pgno + 1) * Int(statistics.ms_psize))
+    }
+
+    /// Frees reader slots left behind by processes that died; returns how many.
+    @discardableResult
+    public func freeDeadReaders() throws(LMDBError) -> Int {
+        var count: Int32 = 0
+        try check(mdb_reader_check(handle, &count))
+        return Int(count)
+    }
+
+    private func begin(flags: UInt32) throws(LMDBError) -> OpaquePointer {
+        var transaction: OpaquePointer?
+        var code = mdb_txn_begin(handle, nil, flags, &transaction)
+        if code == MDB_MAP_RESIZED {
+            // Another process grew the file beyond our map: take its size over and try once more.
+            try check(mdb_env_set_mapsize(handle, 0))
+            code = mdb_txn_begin(handle, nil, flags, &transaction)
+        }
+        try check(code)
+        guard let transaction else { throw LMDBError(code: ENOMEM) }
+        return transaction
+    }
+}
+
+/// A named database within an environment.
+public struct Database: Sendable {
+    let identifier: MDB_dbi
+}
+
+/// Why a transaction did not end well: the library failed, or its body did.
+public enum TransactionError<Failure: Error>: Error {
+    /// LMDB could not begin or commit.
+    case library(LMDBError)
+    /// The body threw; a write transaction was aborted.
+    case body(Failure)
+}
+
+extension TransactionError where Failure == LMDBError {
+    /// The one error, whichever side it came from.
+    public var error: LMDBError {
+        switch self {
+        case .library(let error), .body(let error): error
+        }
+    }
+}

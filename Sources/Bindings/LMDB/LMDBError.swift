@@ -1,0 +1,48 @@
+import CLMDB
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// What the C library answered instead of success; keeps the raw number (`lmdb.h`, "Return Codes").
+public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The library's code (negative) or an errno (positive).
+    public let code: Int32
+
+    /// Keeps a code as it is.
+    public init(code: Int32) { self.code = code }
+
+    /// The key is not there.
+    public static let notFound = LMDBError(code: MDB_NOTFOUND)
+    /// The key is there already, or is not greater than the last one of an appending write.
+    public static let keyExists = LMDBError(code: MDB_KEYEXIST)
+    /// The map is full; it grows with ``Environment/resizeMap(to:)``.
+    public static let mapFull = LMDBError(code: MDB_MAP_FULL)
+    /// Another process made the map larger.
+    public static let mapResized = LMDBError(code: MDB_MAP_RESIZED)
+    /// A page is not what it should be.
+    public static let corrupted = LMDBError(code: MDB_CORRUPTED)
+    /// A page that is referred to does not exist.
+    public static let pageNotFound = LMDBError(code: MDB_PAGE_NOTFOUND)
+    /// The file is no LMDB file.
+    public static let invalid = LMDBError(code: MDB_INVALID)
+    /// The file is of another LMDB version.
+    public static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
+    /// No room on the device.
+    public static let noSpace = LMDBError(code: ENOSPC)
+    /// The device failed to read or write.
+    public static let inputOutput = LMDBError(code: EIO)
+
+    /// Whether the file itself is damaged or foreign.
+    public var isDamage: Bool {
+        [.corrupted, .pageNotFound, .invalid, .versionMismatch].contains(self)
+    }
+
+    /// The library's own words.
+    public var description: String { String(cString: mdb_strerror(code)) }
+}
+
+/// Throws unless the library said success.
+func check(_ code: Int32) throws(LMDBError) {
+    if code != MDB_SUCCESS { throw LMDBError(code: code) }
+}

@@ -1,0 +1,38 @@
+import Registry
+import Synchronization
+
+/// Tells the reconciler which streams to look at: set by the writer thread, taken by one consumer.
+final class ChangeFeed: Sendable {
+    let signals: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+    private let changed = Mutex<Set<UInt32>>([])
+
+    init() {
+        (signals, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Status reports, nearly everything, change nothing here.
+    func note(_ events: [PlacedEvent]) {
+        let streams = events.compactMap { placed -> UInt32? in
+            switch placed.event {
+            case .vimRegistered, .vimUpdated, .vimDeregistered, .vimMonitorAssigned: placed.stream
+            case .vimStatusReported, .vimMonitorLaunched, .vimMonitorStopped, .vimCredentialsShredded,
+                .commandRefused, .epochStarted:
+                nil
+            }
+        }
+        guard !streams.isEmpty else { return }
+        changed.withLock { $0.formUnion(streams) }
+        continuation.yield()
+    }
+
+    /// The streams changed since the last call.
+    func take() -> Set<UInt32> {
+        changed.withLock { changed in
+            defer { changed = [] }
+            return changed
+        }
+    }
+
+    func end() { continuation.finish() }
+}

@@ -1,0 +1,291 @@
+import EventLog
+import Identity
+public import Logging
+public import Projections
+public import Registry
+import Synchronization
+import Threads
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The conductor: registers, updates and deregisters VIMs and answers their monitor actions.
+///
+/// Every call that returns has its events durable in the log. Usable without any door: another program
+/// opens one over a directory, calls it, and stops it.
+public final class Conductor: Sendable {
+    /// A checkpoint is stored after so many events: bounds the tail that a restart replays to about 0.2 s.
+    static let checkpointInterval: UInt64 = 1_000_000
+
+    /// How a conductor is opened.
+    public struct Options: Sendable {
+        /// The directory of the log; made if it is not there.
+        public var directory: String
+        /// The file of the master key; nil means `master.key` in the directory. Made if there is no log yet.
+        public var masterKeyFile: String?
+        /// The program's version, for `conductor.epoch_started`.
+        public var version = "embedded"
+        /// The most bytes the data file may ever have; address space, not disk.
+        public var mapByteCount = Limits.mapByteCount
+        /// Tells the time; the log never lets it run backwards.
+        public var now: @Sendable () -> Timestamp = { Timestamp.systemNow }
+        /// Told of the progress of a long replay at the start.
+        public var progress: (@Sendable (Replay.Progress) -> Void)?
+
+        /// Options for a directory.
+        public init(directory: String) { self.directory = directory }
+    }
+
+    private let log: EventLog
+    private let pipeline: CommitPipeline
+    private let thread: DedicatedThread
+    private let vault: CredentialVault
+    private let changes: ChangeFeed
+    private let isStopped = Atomic<Bool>(false)
+
+    /// What was replayed at the start.
+    public let start: StartReport
+
+    /// What was replayed at the start.
+    public struct StartReport: Sendable {
+        /// The checkpoint it began with; 0 if there was none.
+        public var checkpointPosition: UInt64
+        /// How many events were replayed after it.
+        public var replayedCount: UInt64
+        /// The epoch this conductor writes in.
+        public var epoch: UInt64
+    }
+
+    /// Opens the log, replays it and begins a new epoch.
+    ///
+    /// - Throws: ``StartFault`` with one sentence that says what to do; nothing is changed then.
+    public init(_ options: Options, logger: Logger) async throws(StartFault) {
+        do throws(EventLogError) {
+            log = try EventLog(
+                directory: options.directory, access: .write, mapByteCount: options.mapByteCount)
+        } catch { throw StartFault(error.sentence) }
+        let keyFile = options.masterKeyFile ?? options.directory + "/master.key"
+        do throws(MasterKeyFault) {
+            vault = CredentialVault(
+                master: try MasterKey(file: keyFile, mayCreate: log.head.position == 0))
+        } catch { throw StartFault(error.sentence) }
+        let replay = try Conductor.replay(log, progress: options.progress)
+        let epoch = log.head.epoch + 1
+        start = StartReport(
+            checkpointPosition: replay.checkpointPosition, replayedCount: replay.eventCount, epoch: epoch)
+        let changes = ChangeFeed()
+        self.changes = changes
+        pipeline = CommitPipeline(table: replay.table, now: options.now) { changes.note($0) }
+        thread = pipeline.start(log: log, epoch: epoch, logger: logger)
+        let started = EpochStarted(
+            epoch: epoch, version: options.version, host: Conductor.hostName, processID: UInt32(getpid()))
+        do throws(CommandFailure) { _ = try await pipeline.submit(.startEpoch(started)) } catch {
+            await stop()
+            throw StartFault(error.sentence)
+        }
+    }
+
+    /// Commits what waits, stores a checkpoint and lets the log go. Later calls throw ``CommandFailure/stopped``.
+    public func stop() async {
+        guard !isStopped.exchange(true, ordering: .relaxed) else { return }
+        pipeline.stop()
+        let thread = thread
+        await withCheckedContinuation { continuation in
+            // A thread waits for the thread, so that no cooperative one blocks.
+            _ = DedicatedThread(name: "vedette-stop") {
+                thread.join()
+                continuation.resume()
+            }
+        }
+        changes.end()
+    }
+
+    /// `update_vim(vim_id, status, action_id)`: answers the status, or `bad_action` if the action is not the
+    /// wanted one or the VIM is unknown or deregistered.
+    ///
+    /// - Throws: ``Refusal/unknownStatus(_:)`` for a word that no monitor may claim; nothing is stored then.
+    public func updateVIM(
+        _ id: VIMID, status word: String, actionID: MonitorActionID, finding: ProbeFinding = .unstated
+    ) async throws(CommandFailure) -> ReportAnswer {
+        guard let status = VIMStatus(reportedWord: word) else { throw .refused(.unknownStatus(word)) }
+        return try await report(StatusReport(id: id, status: status, actionID: actionID, finding: finding))
+    }
+
+    /// Reads the acknowledged state. The body must be quick: it runs under a lock that the writer needs.
+    public func read<Result>(_ body: (borrowing VIMTable) -> Result) -> Result { pipeline.read(body) }
+
+    /// Whether the last commit failed: monitors are then silent through no fault of their own.
+    public var isDiskFailing: Bool { pipeline.isDiskFailing }
+
+    /// Elements whenever VIMs were registered, changed, deregistered or got another monitor action; for one
+    /// consumer. ``takeChangedVIMs()`` tells which.
+    public var changeSignals: AsyncStream<Void> { changes.signals }
+
+    /// The VIMs changed since the last call, as they are now.
+    public func takeChangedVIMs() -> [VIM] {
+        let streams = changes.take()
+        return read { table in streams.compactMap { table.vim(ofStream: $0) } }
+    }
+
+    private static func replay(
+        _ log: EventLog, progress: (@Sendable (Replay.Progress) -> Void)?
+    ) throws(StartFault) -> Replay {
+        do throws(ReadError<ProjectionFault>) {
+            let checkpoint: Checkpoint?
+            do throws(EventLogError) { checkpoint = try log.readCheckpoint() } catch { throw .log(error) }
+            return try Replay(of: log, from: checkpoint, verifyingSeals: true, progress: progress)
+        } catch {
+            switch error {
+            case .log(let error): throw StartFault(error.sentence)
+            case .body(let fault):
+                throw StartFault(
+                    EventLogError.damaged(path: log.path, position: fault.position, what: fault.sentence)
+                        .sentence)
+            }
+        }
+    }
+
+    private static var hostName: String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        gethostname(&buffer, buffer.count - 1)
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private func dataKey(of id: VIMID) throws(CommandFailure) -> CredentialVault.DataKey {
+        let wrapped: [UInt8]?
+        do throws(EventLogError) { wrapped = try log.vaultValue(for: id.value.bytes) } catch {
+            throw .notStored(error.sentence)
+        }
+        guard let wrapped else { throw .notStored("the data key of VIM \(id) is gone") }
+        do throws(VaultFault) { return try vault.unwrap(wrapped, of: id) } catch {
+            throw .notStored("the data key of VIM \(id) cannot be opened: \(error.sentence)")
+        }
+    }
+}
+
+/// Why a conductor could not start: one sentence with what to do.
+public struct StartFault: Error, Hashable, Sendable {
+    /// One sentence.
+    public let sentence: String
+
+    init(_ sentence: String) { self.sentence = sentence }
+}
+
+extension Conductor: CommandSubmitter {
+    /// Returns once the command's events are durable, or throws with nothing changed.
+    public func submit(_ command: Command) async throws(CommandFailure) -> Outcome {
+        try await pipeline.submit(command)
+    }
+}
+
+extension Conductor: VIMRegistrar {
+    /// Registers a VIM under fresh ids and a fresh data key, and returns it once that is durable.
+    public func register(_ vim: NewVIM, actor: Actor) async throws(CommandFailure) -> VIM {
+        let id = VIMID(freshID())
+        let dataKey = CredentialVault.DataKey()
+        let configuration = VIMConfiguration(
+            tenantID: vim.tenantID, type: vim.type, name: vim.name, description: vim.description,
+            authURL: vim.authURL, project: vim.project,
+            credentials: encrypted(vim.credentials, under: dataKey, of: id), placement: vim.placement,
+            isDefault: vim.isDefault, extra: vim.extra.text, monitor: vim.extra.monitor)
+        let wish = RegisterVIM(
+            id: id, actionID: MonitorActionID(freshID()), configuration: configuration, actor: actor)
+        let key = VaultChange(key: id.value.bytes, value: vault.wrap(dataKey, of: id))
+        return shown(by: try await pipeline.submit(.register(wish), vault: [key]))
+    }
+
+    /// Changes a VIM and returns it once that is durable.
+    public func update(
+        _ id: VIMID, expectedVersion: UInt32?, edit: VIMEdit, actor: Actor
+    ) async throws(CommandFailure) -> VIM {
+        var changes = VIMChanges()
+        changes.name = edit.name
+        changes.description = edit.description
+        changes.authURL = edit.authURL
+        changes.project = edit.project
+        changes.placement = edit.placement
+        changes.isDefault = edit.isDefault
+        changes.extra = edit.extra
+        var vaultChanges: [VaultChange] = []
+        if let credentials = edit.credentials {
+            let dataKey: CredentialVault.DataKey
+            do throws(CommandFailure) { dataKey = try self.dataKey(of: id) } catch {
+                // Lost with its master key, or never there: what it opened is lost, too, so begin anew.
+                dataKey = CredentialVault.DataKey()
+                vaultChanges = [VaultChange(key: id.value.bytes, value: vault.wrap(dataKey, of: id))]
+            }
+            changes.credentials = encrypted(credentials, under: dataKey, of: id)
+        }
+        let wish = UpdateVIM(
+            id: id, expectedVersion: expectedVersion, changes: changes, actionID: MonitorActionID(freshID()),
+            actor: actor)
+        return shown(by: try await pipeline.submit(.update(wish), vault: vaultChanges))
+    }
+
+    /// Deregisters a VIM, destroys its data key in the same commit, and returns it once that is durable.
+    public func deregister(_ id: VIMID, actor: Actor) async throws(CommandFailure) -> VIM {
+        let key = VaultChange(key: id.value.bytes, value: nil)
+        return shown(
+            by: try await pipeline.submit(.deregister(DeregisterVIM(id: id, actor: actor)), vault: [key]))
+    }
+
+    /// The VIM's whole `auth_cred` in clear.
+    public func credentials(of id: VIMID) async throws(CommandFailure) -> JSONText {
+        guard let vim = read({ $0.vim(id) }), vim.isRegistered else { throw .refused(.vimNotFound(id)) }
+        let dataKey = try dataKey(of: id)
+        do throws(VaultFault) {
+            return try vault.decrypt(vim.configuration.credentials.ciphertext, under: dataKey, of: id)
+        } catch { throw .notStored("the credentials of VIM \(id) cannot be opened: \(error.sentence)") }
+    }
+
+    private func encrypted(
+        _ credentials: PlainCredentials, under dataKey: CredentialVault.DataKey, of id: VIMID
+    ) -> StoredCredentials {
+        StoredCredentials(
+            masked: credentials.masked,
+            ciphertext: vault.encrypt(credentials.whole, under: dataKey, of: id))
+    }
+
+    private func shown(by outcome: Outcome) -> VIM {
+        guard case .vim(let vim) = outcome else {
+            preconditionFailure("a VIM's command answers with the VIM")
+        }
+        return vim
+    }
+
+    private func freshID() -> UniqueID {
+        var random = SystemRandomNumberGenerator()
+        return UniqueID(using: &random)
+    }
+}
+
+extension Conductor: CredentialSource {
+    /// The VIM's whole `auth_cred` in clear, for the wanted action only.
+    public func credentials(of vimID: VIMID, for actionID: MonitorActionID) async -> JSONText? {
+        let isWanted = read { table in
+            table.monitorFacts(vimID).map { $0.isRegistered && $0.actionID == actionID } ?? false
+        }
+        return isWanted ? try? await credentials(of: vimID) : nil
+    }
+}
+
+extension Conductor: RegistryReader {
+    /// The VIM, also if it was deregistered; nil if there never was one.
+    public func vim(_ id: VIMID) -> VIM? { read { $0.vim(id) } }
+    /// All VIMs that are registered, in order of registration.
+    public func registeredVIMs() -> [VIM] { read { $0.allVIMs.filter(\.isRegistered) } }
+    /// All entries in order of position; of one VIM if it is named.
+    public func history(of id: VIMID?) -> [HistoryEntry] { read { $0.history(of: id) } }
+    /// The entry at a position; nil if there is none.
+    public func historyEntry(at position: UInt64) -> HistoryEntry? { read { $0.historyEntry(at: position) } }
+}
+
+extension Timestamp {
+    /// The machine's wall clock.
+    public static var systemNow: Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(microseconds: UInt64(max(0, time.tv_sec)) * 1_000_000 + UInt64(time.tv_nsec) / 1_000)
+    }
+}

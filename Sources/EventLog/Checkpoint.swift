@@ -1,0 +1,112 @@
+import Crypto
+import LMDB
+
+/// A projection's rows as of a position: disposable, since the log can always make them anew.
+public struct Checkpoint: Hashable, Sendable {
+    /// The position the rows reflect.
+    public var position: UInt64
+    /// The seal at that position: rows of another history are not ours.
+    public var seal: Seal
+    /// The version of the rows' form; its meaning is the projection's.
+    public var schema: UInt32
+    /// The rows.
+    public var rows: [UInt8]
+
+    /// All parts at once.
+    public init(position: UInt64, seal: Seal, schema: UInt32, rows: [UInt8]) {
+        self.position = position
+        self.seal = seal
+        self.schema = schema
+        self.rows = rows
+    }
+}
+
+/// The checkpoint's place in the file: a front of 88 bytes under the key 0, and the rows cut into chunks
+/// under the keys 1, 2, …; written in one transaction.
+///
+/// Front, little-endian: position 8, schema 4, chunk count 4, byte count of the rows 8, seal 32, SHA-256 of
+/// the 56 bytes before it and the rows 32.
+extension EventLog {
+    private static let frontByteCount = 56
+
+    /// Replaces the stored checkpoint. Must be called by the one writer thread.
+    public func write(_ checkpoint: Checkpoint) throws(EventLogError) {
+        let chunks = stride(from: 0, to: checkpoint.rows.count, by: Limits.checkpointChunkByteMax).map {
+            checkpoint.rows[$0..<min($0 + Limits.checkpointChunkByteMax, checkpoint.rows.count)]
+        }
+        let front = EventLog.front(of: checkpoint, chunkCount: chunks.count)
+        try writeAside { (transaction) throws(LMDBError) in
+            try transaction.removeAll(in: checkpoints)
+            try transaction.put(front, for: EventLog.key(0), in: checkpoints)
+            for (index, chunk) in chunks.enumerated() {
+                try transaction.put(Array(chunk), for: EventLog.key(index + 1), in: checkpoints)
+            }
+        }
+    }
+
+    /// Throws the stored checkpoint away. Must be called by the one writer thread, or beside no server.
+    public func dropCheckpoint() throws(EventLogError) {
+        try writeAside { (transaction) throws(LMDBError) in try transaction.removeAll(in: checkpoints) }
+    }
+
+    /// The stored checkpoint; nil if there is none or its checksum does not hold: then replay everything.
+    public func readCheckpoint() throws(EventLogError) -> Checkpoint? {
+        try withReader { (transaction) throws(ReadFault) in
+            do throws(LMDBError) {
+                guard let front = try transaction.copy(of: EventLog.key(0), in: checkpoints),
+                    front.count == EventLog.frontByteCount + 32
+                else { return nil }
+                let (position, schema, chunkCount, byteCount) = front.withUnsafeBytes {
+                    (
+                        $0.load(at: 0) as UInt64, $0.load(at: 8) as UInt32, $0.load(at: 12) as UInt32,
+                        $0.load(at: 16) as UInt64
+                    )
+                }
+                var rows: [UInt8] = []
+                for index in 0..<Int(chunkCount) {
+                    guard let chunk = try transaction.copy(of: EventLog.key(index + 1), in: checkpoints)
+                    else {
+                        return nil
+                    }
+                    rows.append(contentsOf: chunk)
+                }
+                guard rows.count == byteCount, let seal = Seal(bytes: front[24..<56]) else { return nil }
+                let checkpoint = Checkpoint(position: position, seal: seal, schema: schema, rows: rows)
+                guard EventLog.front(of: checkpoint, chunkCount: Int(chunkCount)) == front else { return nil }
+                return checkpoint
+            } catch { throw .library(error) }
+        }
+    }
+
+    static func key(_ number: Int) -> [UInt8] {
+        withUnsafeBytes(of: UInt32(number).bigEndian) { Array($0) }
+    }
+
+    private static func front(of checkpoint: Checkpoint, chunkCount: Int) -> [UInt8] {
+        var front = [UInt8](repeating: 0, count: frontByteCount)
+        front.withUnsafeMutableBytes {
+            $0.store(checkpoint.position, at: 0)
+            $0.store(checkpoint.schema, at: 8)
+            $0.store(UInt32(chunkCount), at: 12)
+            $0.store(UInt64(checkpoint.rows.count), at: 16)
+            checkpoint.seal.write(to: $0, at: 24)
+        }
+        var hash = SHA256()
+        hash.update(data: front)
+        hash.update(data: checkpoint.rows)
+        return front + Array(hash.finalize())
+    }
+}
+
+extension EventLog {
+    /// Whether a checkpoint is stored, readable or not.
+    public func hasCheckpoint() throws(EventLogError) -> Bool {
+        try withReader { (transaction) throws(ReadFault) in
+            do throws(LMDBError) {
+                return try transaction.copy(of: EventLog.key(0), in: checkpoints) != nil
+            } catch {
+                throw .library(error)
+            }
+        }
+    }
+}

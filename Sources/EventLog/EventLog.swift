@@ -1,0 +1,330 @@
+import LMDB
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The last durable place of a log.
+public struct Head: Hashable, Sendable {
+    /// The position of the last event; 0 in an empty log.
+    public var position: UInt64
+    /// The seal of the last batch; ``Seal/none`` in an empty log.
+    public var seal: Seal
+    /// When the last batch was committed, in microseconds since 1970; 0 in an empty log.
+    public var time: UInt64
+    /// The epoch of the last batch; 0 in an empty log.
+    public var epoch: UInt64
+
+    /// The head of an empty log.
+    public static let none = Head(position: 0, seal: .none, time: 0, epoch: 0)
+}
+
+/// A change of the vault, made in the same commit as the events it belongs to.
+public struct VaultChange: Hashable, Sendable {
+    /// The entry's name.
+    public var key: [UInt8]
+    /// The entry's bytes; nil destroys it.
+    public var value: [UInt8]?
+
+    /// All parts at once.
+    public init(key: [UInt8], value: [UInt8]?) {
+        self.key = key
+        self.value = value
+    }
+}
+
+/// The append-only log: batches of sealed events in one LMDB file.
+///
+/// Rules:
+/// - Only one process writes (a lock file says who) and within it only one thread calls ``append(_:epoch:vault:)``
+///   and the checkpoint's writers. Why: LMDB's write transactions belong to a thread, and the log is one order.
+/// - Any number of processes and threads read, at any time.
+/// - What ``append(_:epoch:vault:)`` returned is durable; what it threw left nothing behind.
+public final class EventLog: Sendable {
+    /// How a log is opened.
+    public enum Access: Sendable {
+        /// Reads and appends; creates what is missing and keeps other writers out.
+        case write
+        /// Changes what is disposable, the checkpoint, beside a writer or alone; does not append.
+        case maintain
+        /// Only reads, beside a writer or alone.
+        case read
+    }
+
+    /// The directory that holds the log.
+    public let directory: String
+    /// The data file's path.
+    public let path: String
+    /// Names this log among copies of the same history; 16 random bytes made when the file was.
+    public let identity: [UInt8]
+
+    let environment: Environment
+    let batches: Database
+    let checkpoints: Database
+    let vault: Database
+    private let mapByteCount: Int
+    private let lock: DirectoryLock?
+    private let knownHead: Mutex<Head>
+    private let openPath: OpenPath
+
+    /// The last durable place, as far as this object knows: a reader refreshes it with ``refreshHead()``.
+    public var head: Head { knownHead.withLock { $0 } }
+
+    /// Bytes the data file uses.
+    public var usedByteCount: Int { environment.usage.usedByteCount }
+
+    /// Opens the log in a directory.
+    ///
+    /// - Parameter mapByteCount: the most bytes the file may ever have; address space, not disk.
+    public init(
+        directory: String, access: Access, mapByteCount: Int = Limits.mapByteCount
+    ) throws(EventLogError) {
+        self.directory = directory
+        let path = directory + "/" + EventLog.fileName
+        self.path = path
+        self.mapByteCount = mapByteCount
+        openPath = OpenPath(path)
+        switch access {
+        case .write:
+            try EventLog.makeDirectory(directory)
+            lock = try DirectoryLock(directory: directory)
+        case .read, .maintain:
+            lock = nil
+            guard Glibc.access(path, F_OK) == 0 else {
+                throw .directory(
+                    path: directory,
+                    reason: "holds no log (\(EventLog.fileName) is missing): name the directory of "
+                        + "a server with --data-directory")
+            }
+        }
+        try EventLog.checkWholeness(path)
+        do throws(LMDBError) {
+            let options = Environment.Options(mapByteCount: mapByteCount, readOnly: access == .read)
+            environment = try Environment(path: path, options: options)
+            let meta: Database
+            do throws(LMDBError) { meta = try environment.database("meta") } catch {
+                guard error == .notFound else { throw error }
+                throw LMDBError.invalid  // an LMDB file that is no log of ours
+            }
+            batches = try environment.database("batches", integerKeys: true)
+            checkpoints = try environment.database("checkpoint")
+            vault = try environment.database("vault")
+            identity = try EventLog.settle(meta: meta, in: environment, access: access)
+            knownHead = Mutex(.none)
+        } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
+        try checkFormat()
+        try refreshHead()
+    }
+
+    /// Appends a batch and returns the new head once it is durable.
+    ///
+    /// One transaction, one sync. Must be called by the one writer thread.
+    public func append(
+        _ batch: inout BatchBuilder, epoch: UInt64, vault changes: [VaultChange] = []
+    ) throws(EventLogError) -> Head {
+        let before = head
+        precondition(lock != nil, "only the holder of the directory's lock appends")
+        precondition(batch.firstPosition == before.position + 1, "positions are gapless")
+        precondition(batch.time >= before.time, "time never decreases in the log")
+        precondition(epoch >= before.epoch, "the epoch never falls")
+        let position = batch.firstPosition
+        let after: Head
+        do throws(TransactionError<LMDBError>) {
+            after = try batch.close(epoch: epoch, after: before.seal) {
+                (bytes, seal) throws(TransactionError<LMDBError>) -> Head in
+                try environment.write { (transaction) throws(LMDBError) in
+                    try withUnsafeBytes(of: position) { (key) throws(LMDBError) in
+                        try transaction.append(byteCount: bytes.count, for: key, in: batches) {
+                            $0.copyMemory(from: bytes)
+                        }
+                    }
+                    for change in changes { try apply(change, in: transaction) }
+                }
+                return Head(position: position, seal: seal, time: 0, epoch: epoch)
+            }
+        } catch { throw EventLogError(error.error, path: path, mapByteCount: mapByteCount) }
+        let head = Head(
+            position: batch.nextPosition - 1, seal: after.seal, time: batch.time, epoch: epoch)
+        knownHead.withLock { $0 = head }
+        return head
+    }
+
+    /// Reads the last batch's header anew: another process may have appended.
+    @discardableResult
+    public func refreshHead() throws(EventLogError) -> Head {
+        let newest: Head? = try withReader { (transaction) throws(ReadFault) in
+            try transaction.cursor(over: self.batches) { (cursor) throws(ReadFault) in
+                guard let entry = try cursor.entry(.last) else { return nil }
+                let batch = try BatchView(entry)
+                return Head(
+                    position: batch.lastPosition, seal: batch.header.seal, time: batch.header.time,
+                    epoch: batch.header.epoch)
+            }
+        }
+        let head = newest ?? .none
+        knownHead.withLock { $0 = head }
+        return head
+    }
+
+    /// An entry of the vault; nil if it was destroyed or never there.
+    public func vaultValue(for key: [UInt8]) throws(EventLogError) -> [UInt8]? {
+        try withReader { (transaction) throws(ReadFault) in
+            do throws(LMDBError) { return try transaction.copy(of: key, in: self.vault) } catch {
+                throw .library(error)
+            }
+        }
+    }
+
+    static let fileName = "events.lmdb"
+
+    private func apply(_ change: VaultChange, in transaction: borrowing WriteTransaction) throws(LMDBError) {
+        if let value = change.value {
+            try transaction.put(value, for: change.key, in: vault)
+        } else {
+            try transaction.remove(change.key, in: vault)
+        }
+    }
+
+    /// Runs a write transaction that is not an append: the checkpoint's.
+    func writeAside(
+        _ body: (borrowing WriteTransaction) throws(LMDBError) -> Void
+    ) throws(EventLogError) {
+        do throws(TransactionError<LMDBError>) { try environment.write(body) } catch {
+            throw EventLogError(error.error, path: path, mapByteCount: mapByteCount)
+        }
+    }
+
+    /// Runs a read transaction and gives its faults the log's path.
+    func withReader<Result>(
+        _ body: (borrowing ReadTransaction) throws(ReadFault) -> Result
+    ) throws(EventLogError) -> Result {
+        let fault: ReadFault
+        do throws(TransactionError<ReadFault>) { return try environment.read(body) } catch {
+            switch error {
+            case .library(let error): fault = .library(error)
+            case .body(let error): fault = error
+            }
+        }
+        throw eventLogError(fault)
+    }
+
+    func eventLogError(_ fault: ReadFault) -> EventLogError {
+        switch fault {
+        case .library(let error): EventLogError(error, path: path, mapByteCount: mapByteCount)
+        case .damaged(let position, let what): .damaged(path: path, position: position, what: what)
+        }
+    }
+
+    private func checkFormat() throws(EventLogError) {
+        let meta: Database
+        do throws(LMDBError) { meta = try environment.database("meta") } catch {
+            throw EventLogError(error, path: path)
+        }
+        let stored = try withReader { (transaction) throws(ReadFault) in
+            do throws(LMDBError) { return try transaction.copy(of: EventLog.formatKey, in: meta) } catch {
+                throw ReadFault.library(error)
+            }
+        }
+        guard let stored, stored.count == 4 else {
+            throw .damaged(path: path, position: 0, what: "it does not say its format")
+        }
+        let version = stored.withUnsafeBytes { $0.load(at: 0) as UInt32 }
+        guard version <= Format.version else { throw .newerFormat(path: path, found: version) }
+        guard version == Format.version else {
+            throw .damaged(path: path, position: 0, what: "format \(version) never existed")
+        }
+    }
+}
+
+extension EventLog {
+    static let formatKey = Array("format".utf8)
+    static let identityKey = Array("identity".utf8)
+
+    /// Writes format and identity into a new file, and reads the identity.
+    private static func settle(
+        meta: Database, in environment: Environment, access: Access
+    ) throws(LMDBError) -> [UInt8] {
+        do throws(TransactionError<LMDBError>) {
+            let known = try environment.read { (transaction) throws(LMDBError) in
+                try transaction.copy(of: identityKey, in: meta)
+            }
+            if let known { return known }
+            guard access == .write else { throw TransactionError.body(.invalid) }
+            var random = SystemRandomNumberGenerator()
+            let identity = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
+            try environment.write { (transaction) throws(LMDBError) in
+                let version = withUnsafeBytes(of: Format.version.littleEndian) { Array($0) }
+                try transaction.put(version, for: formatKey, in: meta)
+                try transaction.put(identity, for: identityKey, in: meta)
+            }
+            return identity
+        } catch { throw error.error }
+    }
+
+    private static func makeDirectory(_ directory: String) throws(EventLogError) {
+        var path = ""
+        for part in directory.split(separator: "/", omittingEmptySubsequences: false) {
+            path += part.isEmpty ? "" : String(part)
+            defer { path += "/" }
+            if part.isEmpty || mkdir(path, 0o700) == 0 || errno == EEXIST { continue }
+            throw DirectoryLock.unusable(directory)
+        }
+        var facts = stat()
+        guard stat(directory, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR else {
+            throw .directory(path: directory, reason: "is not a directory: choose another one")
+        }
+    }
+
+    /// Refuses a file that is shorter than its own pages: touching what is missing would kill the process.
+    private static func checkWholeness(_ path: String) throws(EventLogError) {
+        var facts = stat()
+        guard stat(path, &facts) == 0 else { return }  // a new log
+        if facts.st_size == 0 { return }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw DirectoryLock.unusable(path) }
+        defer { close(descriptor) }
+        // Two meta pages stand first; of each, at byte 16: magic, version, address, map size, two
+        // database records of 48 bytes, last used page, transaction (LMDB 0.9, mdb.c, `MDB_meta`).
+        var pageByteCount: UInt64 = 4_096
+        var newest: (transaction: UInt64, lastPage: UInt64)?
+        for page in 0..<2 {
+            var meta = [UInt8](repeating: 0, count: 16 + 24 + 96 + 16)
+            guard pread(descriptor, &meta, meta.count, off_t(UInt64(page) * pageByteCount)) == meta.count
+            else {
+                throw .damaged(path: path, position: 0, what: "it is too short to be a log")
+            }
+            meta.withUnsafeBytes { bytes in
+                guard bytes.load(at: 16) as UInt32 == 0xBEEF_C0DE else { return }
+                if page == 0 { pageByteCount = UInt64(bytes.load(at: 40) as UInt32) }
+                let transaction: UInt64 = bytes.load(at: 144)
+                if newest.map({ $0.transaction < transaction }) ?? true {
+                    newest = (transaction, bytes.load(at: 136))
+                }
+            }
+        }
+        guard let newest else { throw .damaged(path: path, position: 0, what: "it is no LMDB file") }
+        // Asked after the pages were read, so that a writer at work is never mistaken for damage.
+        guard stat(path, &facts) == 0 else { throw DirectoryLock.unusable(path) }
+        guard UInt64(facts.st_size) >= (newest.lastPage + 1) * pageByteCount else {
+            throw .damaged(
+                path: path, position: 0,
+                what:
+                    "it has \(facts.st_size) bytes where \((newest.lastPage + 1) * pageByteCount) are in use")
+        }
+    }
+}
+
+/// A file is opened once in a process at a time: LMDB's locks would silently be lost otherwise.
+private final class OpenPath: Sendable {
+    private static let open = Mutex<Set<String>>([])
+    private let path: String
+
+    init(_ path: String) {
+        self.path = path
+        let inserted = OpenPath.open.withLock { $0.insert(path).inserted }
+        precondition(inserted, "\(path) is already open in this process")
+    }
+
+    deinit { _ = OpenPath.open.withLock { $0.remove(path) } }
+}

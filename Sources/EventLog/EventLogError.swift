@@ -1,0 +1,60 @@
+import LMDB
+
+/// What the log could not do. Every case renders as one sentence that names the path and says what to do.
+public enum EventLogError: Error, Hashable, Sendable {
+    /// The directory is not there, cannot be made or cannot be used.
+    case directory(path: String, reason: String)
+    /// Another process writes this log.
+    case inUse(path: String, processID: Int32?)
+    /// The file was written by a later version.
+    case newerFormat(path: String, found: UInt32)
+    /// The file is damaged or no log at all; position 0 if it is not known where.
+    case damaged(path: String, position: UInt64, what: String)
+    /// No room on the device.
+    case noSpace(path: String)
+    /// The address range set aside is used up; its size is in bytes.
+    case mapFull(path: String, byteCount: Int)
+    /// The system or the library failed otherwise; the code is an errno or LMDB's.
+    case system(path: String, code: Int32, words: String)
+
+    /// Whether the same call may succeed later, once the cause is gone.
+    public var isRetriable: Bool {
+        switch self {
+        case .noSpace, .mapFull, .inUse: true
+        case .directory, .newerFormat, .damaged, .system: false
+        }
+    }
+
+    /// One sentence: what, where, and what to do.
+    public var sentence: String {
+        switch self {
+        case .directory(let path, let reason):
+            return "data directory \(path): \(reason)"
+        case .inUse(let path, let processID):
+            let who = processID.map { "process \($0)" } ?? "another process"
+            return "data directory \(path) is already used by \(who): stop it, or choose another directory"
+        case .newerFormat(let path, let found):
+            return "\(path) has log format \(found), this version knows formats up to \(Format.version): "
+                + "run the version that wrote it, or a later one"
+        case .damaged(let path, let position, let what):
+            let place = position == 0 ? "" : " at position \(position)"
+            return "\(path) is damaged\(place): \(what); restore it from a backup"
+        case .noSpace(let path):
+            return "no space left on the device of \(path): free some, writing resumes by itself"
+        case .mapFull(let path, let byteCount):
+            return "\(path) has reached its map size of \(byteCount) bytes: start with a larger map size"
+        case .system(let path, let code, let words):
+            return "\(path): \(words) (code \(code))"
+        }
+    }
+
+    /// Gives a library's code its path and meaning.
+    init(_ error: LMDBError, path: String, mapByteCount: Int = 0) {
+        switch error {
+        case .noSpace: self = .noSpace(path: path)
+        case .mapFull: self = .mapFull(path: path, byteCount: mapByteCount)
+        case _ where error.isDamage: self = .damaged(path: path, position: 0, what: error.description)
+        default: self = .system(path: path, code: error.code, words: error.description)
+        }
+    }
+}

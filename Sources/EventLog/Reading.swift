@@ -1,0 +1,210 @@
+import LMDB
+
+/// What can go wrong while bytes are read, before it is known which file they came from.
+enum ReadFault: Error {
+    case library(LMDBError)
+    case damaged(position: UInt64, what: String)
+}
+
+/// Why a reading ended early.
+public enum ReadError<Failure: Error>: Error {
+    /// The log could not be read.
+    case log(EventLogError)
+    /// The caller's body threw.
+    case body(Failure)
+}
+
+extension ReadError where Failure == Never {
+    /// The only error there can be.
+    public var error: EventLogError {
+        switch self {
+        case .log(let error): error
+        }
+    }
+}
+
+extension EventLog {
+    /// Hands whole batches to the body in order, beginning with the one that holds `position`, up to the
+    /// end of the log as it stands when it is reached. The body returns false to stop.
+    ///
+    /// The view of the file is renewed between batches, so a long reading never keeps LMDB from reusing pages.
+    ///
+    /// - Parameter verifyingSeals: recompute each seal after the first batch read; the first is checked, too,
+    ///   if it is the first of the log.
+    /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first batch that is not what it should be.
+    public func readBatches<Failure: Error>(
+        from position: UInt64 = 1, verifyingSeals: Bool = false,
+        _ body: (BatchView) throws(Failure) -> Bool
+    ) throws(ReadError<Failure>) {
+        var walk = Walk<Failure>(next: max(position, 1), expected: nil, seal: position <= 1 ? Seal.none : nil)
+        while !walk.isDone {
+            do throws(EventLogError) {
+                try withReader { (transaction) throws(ReadFault) in
+                    try transaction.cursor(over: self.batches) { (cursor) throws(ReadFault) in
+                        try walk.readSome(cursor, verifyingSeals: verifyingSeals, body)
+                    }
+                }
+            } catch { throw .log(error) }
+            if let failure = walk.failure { throw .body(failure) }
+        }
+    }
+
+    /// Hands events to the body in order, beginning at a position. The body returns false to stop.
+    ///
+    /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first event that is not what it should be.
+    public func readEvents<Failure: Error>(
+        from position: UInt64 = 1, verifyingSeals: Bool = false,
+        _ body: (RecordedEvent) throws(Failure) -> Bool
+    ) throws(ReadError<Failure>) {
+        var damage: EventLogError?
+        try readBatches(from: position, verifyingSeals: verifyingSeals) { (batch) throws(Failure) -> Bool in
+            do throws(WalkError<Failure>) {
+                return try batch.forEachEvent { (event) throws(Failure) -> Bool in
+                    event.position < position ? true : try body(event)
+                }
+            } catch {
+                switch error {
+                case .body(let failure): throw failure
+                case .format(let fault):
+                    damage = .damaged(path: path, position: batch.firstPosition, what: fault.sentence)
+                    return false
+                }
+            }
+        }
+        if let damage { throw .log(damage) }
+    }
+
+    /// The head as it was at the last batch committed at or before a moment, in microseconds since 1970.
+    ///
+    /// A binary search: batch times never decrease.
+    public func head(atTime time: UInt64) throws(EventLogError) -> Head {
+        try headOfLastBatch { $0.header.time <= time }
+    }
+
+    /// The head right after the batch that holds a position, or the last one before it.
+    public func head(at position: UInt64) throws(EventLogError) -> Head {
+        try headOfLastBatch { $0.firstPosition <= position }
+    }
+
+    /// The last batch for which a monotonic condition holds.
+    private func headOfLastBatch(_ holds: (BatchView) -> Bool) throws(EventLogError) -> Head {
+        try withReader { (transaction) throws(ReadFault) in
+            try transaction.cursor(over: self.batches) { (cursor) throws(ReadFault) in
+                guard let last = try cursor.entry(.last) else { return .none }
+                var (low, high) = (UInt64(1), try BatchView(last).firstPosition)
+                var found = Head.none
+                while low <= high {
+                    let middle = low + (high - low) / 2
+                    guard let entry = try cursor.entry(.holding(middle)) else { break }
+                    let batch = try BatchView(entry)
+                    if holds(batch) {
+                        found = Head(
+                            position: batch.lastPosition, seal: batch.header.seal, time: batch.header.time,
+                            epoch: batch.header.epoch)
+                        low = batch.lastPosition + 1
+                    } else {
+                        high = batch.firstPosition - 1
+                    }
+                }
+                return found
+            }
+        }
+    }
+}
+
+/// One reading, across the views it takes.
+private struct Walk<Failure: Error> {
+    /// Where the next view begins.
+    var next: UInt64
+    /// The position the next batch must have; nil before the first.
+    var expected: UInt64?
+    /// The seal before the next batch; nil if it is not known.
+    var seal: Seal?
+    var isDone = false
+    var failure: Failure?
+
+    mutating func readSome(
+        _ cursor: borrowing Cursor, verifyingSeals: Bool, _ body: (BatchView) throws(Failure) -> Bool
+    ) throws(ReadFault) {
+        var byteCount = 0
+        var entry = try cursor.entry(.holding(next))
+        while let found = entry {
+            let batch = try BatchView(found)
+            if let expected, batch.firstPosition != expected {
+                throw .damaged(
+                    position: expected, what: "the next batch begins at position \(batch.firstPosition)")
+            }
+            if verifyingSeals, let seal, batch.computedSeal(after: seal) != batch.header.seal {
+                throw .damaged(position: batch.firstPosition, what: "the batch does not match its seal")
+            }
+            next = batch.lastPosition + 1
+            expected = next
+            seal = batch.header.seal
+            do throws(Failure) {
+                guard try body(batch) else { return isDone = true }
+            } catch {
+                failure = error
+                return isDone = true
+            }
+            byteCount += found.value.count
+            if byteCount >= Limits.viewByteMax { return }
+            entry = try cursor.entry(.next)
+        }
+        isDone = true
+    }
+}
+
+extension ReadTransaction {
+    borrowing func cursor<Result>(
+        over database: Database, _ body: (borrowing Cursor) throws(ReadFault) -> Result
+    ) throws(ReadFault) -> Result {
+        do throws(TransactionError<ReadFault>) { return try withCursor(over: database, body) } catch {
+            switch error {
+            case .library(let error): throw .library(error)
+            case .body(let fault): throw fault
+            }
+        }
+    }
+}
+
+/// Where a cursor is to go.
+enum CursorGoal {
+    case last
+    case next
+    /// The batch that holds a position; nil beyond the end.
+    case holding(UInt64)
+}
+
+extension Cursor {
+    borrowing func entry(_ goal: CursorGoal) throws(ReadFault) -> Entry? {
+        do throws(LMDBError) {
+            switch goal {
+            case .last: return try last()
+            case .next: return try next()
+            case .holding(let position):
+                let found = try seek(position)
+                if let found, found.key.count == 8, found.key.load(at: 0) as UInt64 == position {
+                    return found
+                }
+                // The batch before may reach up to the position.
+                guard let before = try found == nil ? last() : previous() else { return found }
+                guard before.key.count == 8,
+                    let batch = try? BatchView(before), batch.lastPosition < position
+                else { return before }
+                return try next()
+            }
+        } catch { throw .library(error) }
+    }
+}
+
+extension BatchView {
+    init(_ entry: Cursor.Entry) throws(ReadFault) {
+        guard entry.key.count == 8 else {
+            throw .damaged(position: 0, what: "a batch's key has \(entry.key.count) bytes")
+        }
+        let position: UInt64 = entry.key.load(at: 0)
+        do throws(FormatFault) { try self.init(firstPosition: position, bytes: entry.value) } catch {
+            throw .damaged(position: position, what: error.sentence)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+import Crypto
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The key under which every VIM's data key is wrapped.
+public struct MasterKey: Sendable {
+    let key: SymmetricKey
+    /// The first eight bytes of the key's SHA-256: tells wrapped keys which master key opens them.
+    let fingerprint: [UInt8]
+
+    /// Takes 32 bytes; nil if there are more or fewer.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count == 32 else { return nil }
+        key = SymmetricKey(data: bytes)
+        fingerprint = Array(SHA256.hash(data: bytes).prefix(8))
+    }
+
+    /// Reads the key from a file, or makes a new key and the file with mode 0600 if there is none.
+    ///
+    /// - Parameter mayCreate: false if credentials were encrypted before: a new key could not open them.
+    /// - Throws: ``MasterKeyFault`` with one sentence that says what to do.
+    public init(file path: String, mayCreate: Bool) throws(MasterKeyFault) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            guard errno == ENOENT else { throw MasterKeyFault(path, "cannot be read (\(systemWords()))") }
+            guard mayCreate else {
+                throw MasterKeyFault(
+                    path,
+                    "is missing, and the log holds credentials encrypted under it: put it back, or name it "
+                        + "with --master-key-file")
+            }
+            self = try MasterKey(creating: path)
+            return
+        }
+        defer { close(descriptor) }
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0, facts.st_mode & 0o077 == 0 else {
+            throw MasterKeyFault(path, "can be read by other users: chmod 600 it")
+        }
+        var buffer = [UInt8](repeating: 0, count: 256)
+        let count = max(0, read(descriptor, &buffer, buffer.count))
+        let digits = buffer[..<count].filter { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: " ") }
+        guard let bytes = MasterKey.bytes(ofHexadecimal: Array(digits)), let key = MasterKey(bytes: bytes)
+        else {
+            throw MasterKeyFault(path, "holds no key: 64 hexadecimal digits are expected")
+        }
+        self = key
+    }
+
+    private init(creating path: String) throws(MasterKeyFault) {
+        let fresh = SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) }
+        let text = fresh.map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }.joined()
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw MasterKeyFault(path, "cannot be created (\(systemWords()))") }
+        defer { close(descriptor) }
+        let line = Array((text + "\n").utf8)
+        guard write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0 else {
+            let words = systemWords()
+            unlink(path)
+            throw MasterKeyFault(path, "cannot be written (\(words))")
+        }
+        guard let key = MasterKey(bytes: fresh) else { throw MasterKeyFault(path, "has no 32 bytes") }
+        self = key
+    }
+
+    private static func bytes(ofHexadecimal digits: [UInt8]) -> [UInt8]? {
+        guard digits.count == 64 else { return nil }
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count, by: 2) {
+            let pair = String(decoding: digits[index...index + 1], as: UTF8.self)
+            guard let byte = UInt8(pair, radix: 16) else { return nil }
+            bytes.append(byte)
+        }
+        return bytes
+    }
+}
+
+/// What is wrong with a master key file.
+public struct MasterKeyFault: Error, Hashable, Sendable {
+    /// One sentence with the path and what to do.
+    public let sentence: String
+
+    init(_ path: String, _ what: String) { sentence = "master key file \(path) \(what)" }
+}
+
+private func systemWords() -> String { String(cString: strerror(errno)) }

@@ -1,0 +1,123 @@
+import ArgumentParser
+import EventLog
+import Glibc
+import Projections
+import Registry
+import VIMDrivers
+
+/// Makes the projections anew from the first event.
+struct Rebuild: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Drop the checkpoint and replay the log from the first event; --check only compares.",
+        discussion: """
+            Replay verifies every seal on the way. With --check nothing is written: what the checkpoint holds is \
+            compared, row by row, with what replay gives at the same position, and the exit code is 1 with the \
+            difference if they part.
+            """)
+
+    @OptionGroup var directory: DataDirectory
+    @Flag(help: "Compare the checkpoint with a replay; change nothing.") var check = false
+    @Flag(help: "One JSON object.") var json = false
+
+    func run() async throws {
+        let log = try directory.open(check ? .read : .maintain)
+        let checkpoint = try reading { () throws(EventLogError) in try log.readCheckpoint() }
+        let hasStored = try reading { () throws(EventLogError) in try log.hasCheckpoint() }
+        if !check { try reading { () throws(EventLogError) in try log.dropCheckpoint() } }
+        let began = ContinuousClock.now
+        var differences: [Difference] = []
+        if check, hasStored {
+            guard let checkpoint, let kept = Replay.table(of: checkpoint, in: log, upTo: nil) else {
+                throw Failure(
+                    "the checkpoint in \(log.path) cannot be used (checksum, schema or history does not fit): "
+                        + "vedette rebuild makes a new one")
+            }
+            // The rows as of the checkpoint's position; what follows is replayed below, from the beginning.
+            differences = kept.differences(
+                from: try replay(log, upTo: checkpoint.position, showsProgress: false).table)
+        }
+        let replay = try replay(log, upTo: nil, showsProgress: !json)
+        let seconds = Double((ContinuousClock.now - began) / .milliseconds(1)) / 1_000
+        if !check {
+            let seal = try reading { () throws(EventLogError) in try log.head(at: replay.table.position).seal
+            }
+            try reading { () throws(EventLogError) in try log.write(replay.table.checkpoint(seal: seal)) }
+        }
+        report(replay, checkpoint: checkpoint, differences: differences, seconds: seconds)
+        if !differences.isEmpty { throw ExitCode(1) }
+    }
+
+    private func replay(_ log: EventLog, upTo end: UInt64?, showsProgress: Bool) throws -> Replay {
+        var bar = ProgressBar(isShown: showsProgress && isatty(STDERR_FILENO) == 1)
+        defer { bar.finish() }
+        do throws(ReadError<ProjectionFault>) {
+            return try Replay(of: log, upTo: end, verifyingSeals: true) {
+                bar.show($0.position, of: $0.end)
+            }
+        } catch { throw Failure(error.sentence(for: log)) }
+    }
+
+    private func report(_ replay: Replay, checkpoint: Checkpoint?, differences: [Difference], seconds: Double)
+    {
+        let table = replay.table
+        let rate = UInt64(Double(replay.eventCount) / max(seconds, 0.001))
+        if json {
+            var line = JSONLine()
+            line.add("position", .integer(Int64(clamping: table.position)))
+            line.add("vims", .integer(Int64(table.registeredCount)))
+            line.add("events_per_second", .integer(Int64(clamping: rate)))
+            line.add(
+                "checkpoint_position", checkpoint.map { .integer(Int64(clamping: $0.position)) } ?? .null)
+            line.add(
+                "differences",
+                .array(
+                    differences.map { difference in
+                        [
+                            "vim_id": difference.vimID.map { .string($0.description) } ?? .null,
+                            "field": .string(difference.field), "checkpoint": .string(difference.first),
+                            "replay": .string(difference.second),
+                        ]
+                    }))
+            return print(line.text)
+        }
+        print(
+            "\(replay.eventCount) events replayed and their seals verified, \(rate) events/s; "
+                + "\(table.registeredCount) VIMs registered at position \(table.position)")
+        guard check else { return print("a new checkpoint is stored") }
+        guard let checkpoint else { return print("there is no checkpoint to compare with") }
+        if differences.isEmpty {
+            return print("the checkpoint at position \(checkpoint.position) equals the replay, row by row")
+        }
+        print(
+            Terminal.painted(
+                "the checkpoint at position \(checkpoint.position) differs from the replay:", .red))
+        for difference in differences {
+            let whose = difference.vimID.map { "VIM \($0) " } ?? ""
+            print(
+                "  \(whose)\(difference.field): checkpoint \(difference.first), replay \(difference.second)")
+        }
+    }
+}
+
+/// One line that is drawn again and again.
+struct ProgressBar {
+    private let isShown: Bool
+    private let began = ContinuousClock.now
+    private var isDrawn = false
+
+    init(isShown: Bool) { self.isShown = isShown }
+
+    mutating func show(_ position: UInt64, of end: UInt64) {
+        guard isShown, end > 0 else { return }
+        isDrawn = true
+        let seconds = max(Double((ContinuousClock.now - began) / .milliseconds(1)) / 1_000, 0.001)
+        let width = 30
+        let filled = Int(Double(width) * Double(position) / Double(end))
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
+        Terminal.draw("\r\(bar) \(100 * position / end) %  \(UInt64(Double(position) / seconds)) events/s ")
+    }
+
+    mutating func finish() {
+        if isDrawn { Terminal.draw("\r\u{1B}[K") }
+    }
+}

@@ -1,0 +1,152 @@
+import Configuration
+import Foundation
+import Logging
+import RESTRequests
+import Registry
+import SystemPackage
+
+/// Everything `vedette serve` can be told, from flags, environment and file, checked.
+struct ServeSettings: Sendable {
+    var directory: String
+    var host: String
+    var port: Int
+    var legacyStatusCodes: Bool
+    var registrationCheck: RESTConfiguration.RegistrationCheck
+    var masterKeyFile: String?
+    var monitor: MonitorSettings
+    var reportInterval: Duration
+    var logLevel: Logger.Level
+
+    init(_ flags: Serve) async throws {
+        let sources = try await Sources(file: flags.configurationFile)
+        directory =
+            try flags.directory.dataDirectory ?? sources.text("data-directory") ?? DataDirectory.standard
+        (host, port) = try ServeSettings.address(
+            try flags.listen ?? sources.text("listen") ?? "127.0.0.1:9890")
+        let auth = try flags.auth ?? sources.text("auth") ?? "none"
+        guard auth == "none" else {
+            throw Failure.usage("--auth: '\(auth)' is not known; 'none' is the only mode yet")
+        }
+        let insecure = try flags.insecure || sources.flag("insecure")
+        guard insecure || ServeSettings.isLoopback(host) else {
+            throw Failure.usage(
+                "--listen \(host): without authentication this server listens on loopback only; name 127.0.0.1, or "
+                    + "add --insecure if everybody who can reach \(host) may register and delete VIMs")
+        }
+        legacyStatusCodes = try flags.legacyStatusCodes || sources.flag("legacy-status-codes")
+        registrationCheck =
+            try ServeSettings.choice(
+                try flags.registrationCheck ?? sources.text("registration-check"), "--registration-check")
+            ?? .required
+        masterKeyFile = try flags.masterKeyFile ?? sources.text("master-key-file")
+        monitor = MonitorSettings(
+            probe: try ServeSettings.choice(
+                try flags.monitorProbe ?? sources.text("monitor-probe"), "--monitor-probe"),
+            intervalMilliseconds: try ServeSettings.milliseconds(
+                try flags.monitorInterval ?? sources.number("monitor-interval"), "--monitor-interval"),
+            timeoutMilliseconds: try ServeSettings.milliseconds(
+                try flags.monitorTimeout ?? sources.number("monitor-timeout"), "--monitor-timeout"),
+            failureThreshold: try ServeSettings.count(
+                try flags.monitorFailureThreshold ?? sources.count("monitor-failure-threshold"),
+                "--monitor-failure-threshold"),
+            successThreshold: try ServeSettings.count(
+                try flags.monitorSuccessThreshold ?? sources.count("monitor-success-threshold"),
+                "--monitor-success-threshold"))
+        if let fault = monitor.fault { throw Failure.usage("monitor defaults: \(fault)") }
+        let interval = try flags.reportInterval ?? sources.number("report-interval") ?? 60
+        guard interval >= 1, interval <= 60 else {
+            throw Failure.usage("--report-interval: \(interval) is not between 1 and 60 seconds")
+        }
+        reportInterval = .milliseconds(Int64(interval * 1_000))
+        logLevel =
+            try ServeSettings.choice(try flags.logLevel ?? sources.text("log-level"), "--log-level") ?? .info
+    }
+
+    private static func address(_ text: String) throws -> (String, Int) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65_535).contains(port), colon != text.startIndex
+        else {
+            throw Failure.usage("--listen: '\(text)' is not HOST:PORT, such as 127.0.0.1:9890 or [::1]:9890")
+        }
+        let host = text[..<colon].trimmingCharacters(in: ["[", "]"])
+        return (host, port)
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        if host == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false).compactMap { UInt8($0) }
+        return parts.count == 4 && parts[0] == 127 && host.filter({ $0 == "." }).count == 3
+    }
+
+    private static func choice<Choice: RawRepresentable & CaseIterable>(
+        _ word: String?, _ flag: String
+    ) throws -> Choice? where Choice.RawValue == String {
+        guard let word else { return nil }
+        guard let choice = Choice(rawValue: word) else {
+            let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Failure.usage("\(flag): '\(word)' is not known; there are \(known)")
+        }
+        return choice
+    }
+
+    private static func milliseconds(_ seconds: Double?, _ flag: String) throws -> UInt32? {
+        guard let seconds else { return nil }
+        guard seconds > 0, seconds <= 1_000_000 else {
+            throw Failure.usage("\(flag): \(seconds) is no number of seconds")
+        }
+        return UInt32((seconds * 1_000).rounded())
+    }
+
+    private static func count(_ count: Int?, _ flag: String) throws -> UInt32? {
+        guard let count else { return nil }
+        guard let exact = UInt32(exactly: count) else { throw Failure.usage("\(flag): \(count) is no count") }
+        return exact
+    }
+}
+
+/// Environment and file, asked in this order; a value of the wrong kind is an error and not passed over.
+private struct Sources {
+    private var providers: [(name: (String) -> String, provider: any ConfigProvider)]
+
+    init(file flag: String?) async throws {
+        let environment = EnvironmentVariablesProvider().prefixKeys(with: "vedette")
+        providers = [({ "VEDETTE_" + $0.uppercased().replacing("-", with: "_") }, environment)]
+        guard let path = flag ?? ProcessInfo.processInfo.environment["VEDETTE_CONFIGURATION_FILE"] else {
+            return
+        }
+        do {
+            let file = try await FileProvider<YAMLSnapshot>(filePath: FilePath(path))
+            providers.append(({ "\(path): \($0)" }, file))
+        } catch { throw Failure.usage("--configuration-file \(path): it cannot be read as YAML (\(error))") }
+    }
+
+    func text(_ key: String) throws -> String? {
+        guard case .string(let text)? = try value(key, .string) else { return nil }
+        return text
+    }
+
+    func number(_ key: String) throws -> Double? {
+        guard case .double(let number)? = try value(key, .double) else { return nil }
+        return number
+    }
+
+    func count(_ key: String) throws -> Int? {
+        guard case .int(let count)? = try value(key, .int) else { return nil }
+        return count
+    }
+
+    func flag(_ key: String) throws -> Bool {
+        guard case .bool(let flag)? = try value(key, .bool) else { return false }
+        return flag
+    }
+
+    private func value(_ key: String, _ type: ConfigType) throws -> ConfigContent? {
+        for (name, provider) in providers {
+            do {
+                let found = try provider.value(forKey: AbsoluteConfigKey([key]), type: type)
+                if let value = found.value { return value.content }
+            } catch { throw Failure.usage("\(name(key)): a \(type.rawValue) is expected") }
+        }
+        return nil
+    }
+}

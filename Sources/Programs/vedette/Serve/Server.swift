@@ -1,0 +1,121 @@
+import Conductor
+import Foundation
+import Glibc
+import Logging
+import Projections
+import RESTRequests
+import Registry
+import ServiceLifecycle
+import UnixSignals
+import VIMDrivers
+import Workflows
+
+/// The wiring of `vedette serve`: log and conductor, monitors, and the REST door, in one service group.
+struct Server {
+    let settings: ServeSettings
+
+    func run() async throws {
+        let level = settings.logLevel
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        let logger = Logger(label: "vedette")
+        let conductor = try await openConductor(logger: logger)
+        let client = VIMHTTPClient()
+        do {
+            try await serve(conductor, client: client, logger: logger)
+        } catch {
+            await conductor.stop()
+            await client.shutdown()
+            throw failure(error)
+        }
+        await conductor.stop()
+        await client.shutdown()
+        ServerFile.remove(from: settings.directory)
+        logger.info("stopped")
+    }
+
+    private func openConductor(logger: Logger) async throws -> Conductor {
+        var options = Conductor.Options(directory: settings.directory)
+        options.masterKeyFile = settings.masterKeyFile
+        options.version = Vedette.version
+        options.progress = {
+            logger.debug("replaying", metadata: ["position": "\($0.position)", "end": "\($0.end)"])
+        }
+        do throws(StartFault) {
+            let conductor = try await Conductor(options, logger: logger)
+            let start = conductor.start
+            logger.info(
+                "log opened",
+                metadata: [
+                    "directory": "\(settings.directory)", "epoch": "\(start.epoch)",
+                    "replayed": "\(start.replayedCount)", "checkpoint": "\(start.checkpointPosition)",
+                    "vims": "\(conductor.read { $0.registeredCount })",
+                ])
+            return conductor
+        } catch { throw Failure(error.sentence) }
+    }
+
+    private func serve(_ conductor: Conductor, client: VIMHTTPClient, logger: Logger) async throws {
+        let workflows = EmbeddedWorkflows(
+            submitter: conductor, credentials: conductor, defaults: settings.monitor,
+            reportInterval: settings.reportInterval, logger: logger)
+        let reconciler = Reconciler(conductor: conductor, backend: workflows, logger: logger)
+        let supervisor = Supervisor(
+            conductor: conductor, reportInterval: settings.reportInterval, logger: logger)
+        let door = RESTDoor(
+            registrar: conductor, reader: conductor,
+            drivers: [
+                .openstack: OpenStackDriver(client: client), .kubernetes: KubernetesDriver(client: client),
+            ],
+            probes: workflows,
+            configuration: RESTConfiguration(
+                legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,
+                serverVersion: Vedette.version),
+            logger: logger)
+        let (host, directory) = (settings.host, settings.directory)
+        let service = door.service(host: host, port: settings.port) { port in
+            let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+            logger.notice("serving", metadata: ["address": "http://\(address)"])
+            do {
+                try ServerFile(pid: getpid(), address: address, version: Vedette.version).write(to: directory)
+            } catch {
+                logger.warning("the server file could not be written", metadata: ["reason": "\(error)"])
+            }
+        }
+        // Stopped in reverse: the door first, then those who watch; the conductor outlives them all.
+        var group = ServiceGroupConfiguration(
+            services: [
+                .init(service: Loop { try await workflows.run() }),
+                .init(service: Loop { await supervisor.run() }),
+                .init(service: Loop { await reconciler.run() }),
+                .init(service: service),
+            ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        group.maximumGracefulShutdownDuration = .seconds(4)
+        group.maximumCancellationDuration = .seconds(4)
+        try await ServiceGroup(configuration: group).run()
+    }
+
+    private func failure(_ error: any Error) -> any Error {
+        let text = "\(error)"
+        guard text.contains("errno: \(EADDRINUSE)") || text.contains("Address already in use") else {
+            return error is Failure ? error : Failure(text)
+        }
+        return Failure(
+            "\(settings.host):\(settings.port) is in use already: stop what listens there, or choose another place "
+                + "with --listen")
+    }
+}
+
+/// Something that runs until it is cancelled, as a service that a graceful shutdown ends.
+private struct Loop: Service {
+    let body: @Sendable () async throws -> Void
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            do { try await body() } catch is CancellationError {}
+        }
+    }
+}

@@ -1,0 +1,88 @@
+public import EventLog
+
+/// How a table came to be: from which checkpoint, and how far.
+public struct Replay: Sendable {
+    /// The table as of ``VIMTable/position``.
+    public var table: VIMTable
+    /// The checkpoint it began with; 0 if it began with the first event.
+    public var checkpointPosition: UInt64
+    /// How many events were replayed.
+    public var eventCount: UInt64
+
+    /// Progress of a long replay, told about every ``Replay/progressInterval`` events.
+    public struct Progress: Sendable {
+        /// The last position taken in.
+        public var position: UInt64
+        /// The last position to take in, as known when the replay began.
+        public var end: UInt64
+    }
+
+    /// Events between two reports of progress.
+    public static let progressInterval: UInt64 = 65_536
+
+    /// Folds the log into a table.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: where to begin, if it belongs to this log and has this version's schema; else the
+    ///     first event.
+    ///   - end: the last position to take in; nil means all there is.
+    ///   - verifyingSeals: recompute every seal on the way; replay then runs at the speed of SHA-256.
+    /// - Throws: ``ReadError`` with the log's error, or the fault of an event that cannot be taken in.
+    public init(
+        of log: EventLog, from checkpoint: Checkpoint? = nil, upTo end: UInt64? = nil,
+        verifyingSeals: Bool = false, progress: ((Progress) -> Void)? = nil
+    ) throws(ReadError<ProjectionFault>) {
+        var table = Replay.table(of: checkpoint, in: log, upTo: end) ?? VIMTable()
+        checkpointPosition = table.position
+        eventCount = 0
+        let last: UInt64
+        do throws(EventLogError) { last = min(end ?? .max, try log.refreshHead().position) } catch {
+            throw .log(error)
+        }
+        var nextReport = table.position + Replay.progressInterval
+        if table.position < last {
+            try log.readBatches(from: table.position + 1, verifyingSeals: verifyingSeals) {
+                (batch) throws(ProjectionFault) -> Bool in
+                let start = table.position
+                do throws(WalkError<ProjectionFault>) {
+                    try batch.forEachEvent { (event) throws(ProjectionFault) -> Bool in
+                        if event.position <= start { return true }
+                        if event.position > last { return false }
+                        try table.apply(event)
+                        return true
+                    }
+                } catch {
+                    switch error {
+                    case .body(let fault): throw fault
+                    case .format(let fault):
+                        throw ProjectionFault(position: batch.firstPosition, fault.sentence)
+                    }
+                }
+                if table.position >= nextReport {
+                    nextReport = table.position + Replay.progressInterval
+                    progress?(Progress(position: table.position, end: last))
+                }
+                return table.position < last
+            }
+        }
+        progress?(Progress(position: table.position, end: last))
+        eventCount = table.position - checkpointPosition
+        self.table = table
+    }
+
+    /// The table a checkpoint holds; nil if it is of another history, of another schema or of a later position.
+    public static func table(of checkpoint: Checkpoint?, in log: EventLog, upTo end: UInt64?) -> VIMTable? {
+        guard let checkpoint, checkpoint.schema == VIMTable.schema, checkpoint.position <= end ?? .max,
+            let head = try? log.head(at: checkpoint.position), head.position == checkpoint.position,
+            head.seal == checkpoint.seal
+        else { return nil }
+        return VIMTable(encoded: checkpoint.rows, position: checkpoint.position)
+    }
+}
+
+extension VIMTable {
+    /// The table as a checkpoint that belongs right behind the batch it ends with.
+    public func checkpoint(seal: Seal) -> Checkpoint {
+        Checkpoint(position: position, seal: seal, schema: VIMTable.schema, rows: encoded())
+    }
+}

@@ -1,0 +1,74 @@
+/// The fixed binary form of `vim.status_reported`, nearly all of a log's volume.
+///
+/// Format 1, 24 bytes, in a VIM's stream: action id 16 (most significant byte first), status 1, verdict 1,
+/// probe finding 2 (little-endian, ``ProbeFinding/packed``), round-trip time in microseconds 4
+/// (little-endian). Format 2, 40 bytes, in stream 0: the same and the id of the unknown VIM 16.
+struct StatusReportPayload {
+    static let byteCount = 24
+    static let unknownVIMByteCount = 40
+
+    /// Three or five words as they lie in the log.
+    static func withBytes<Result>(
+        of reported: VIMStatusReported, _ body: (_ format: UInt8, UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        let claim =
+            UInt64(reported.status.rawValue) | UInt64(reported.verdict.rawValue) << 8
+            | UInt64(reported.finding.packed) << 16 | UInt64(reported.finding.roundTripMicroseconds) << 32
+        let unknown = reported.unknownVIM?.value ?? UniqueID(high: 0, low: 0)
+        let words = (
+            reported.actionID.value.high.bigEndian, reported.actionID.value.low.bigEndian,
+            claim.littleEndian, unknown.high.bigEndian, unknown.low.bigEndian
+        )
+        return withUnsafeBytes(of: words) { bytes in
+            reported.unknownVIM == nil
+                ? body(1, UnsafeRawBufferPointer(rebasing: bytes[..<byteCount]))
+                : body(2, bytes)
+        }
+    }
+
+    static func decode(format: UInt8, _ bytes: UnsafeRawBufferPointer) throws(PayloadFault)
+        -> VIMStatusReported
+    {
+        guard format == 1 || format == 2 else {
+            throw PayloadFault("vim.status_reported has format \(format), unknown to this version")
+        }
+        guard bytes.count == (format == 1 ? byteCount : unknownVIMByteCount) else {
+            throw PayloadFault("vim.status_reported has \(bytes.count) bytes of payload in format \(format)")
+        }
+        let claim = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+        guard let status = VIMStatus(rawValue: UInt8(truncatingIfNeeded: claim)), status != .pending else {
+            throw PayloadFault(
+                "vim.status_reported has the unknown status \(UInt8(truncatingIfNeeded: claim))")
+        }
+        guard let verdict = ReportVerdict(rawValue: UInt8(truncatingIfNeeded: claim >> 8)) else {
+            throw PayloadFault("vim.status_reported has an unknown verdict")
+        }
+        return VIMStatusReported(
+            actionID: MonitorActionID(uniqueID(bytes, at: 0)), status: status, verdict: verdict,
+            finding: ProbeFinding(
+                packed: UInt16(truncatingIfNeeded: claim >> 16),
+                roundTripMicroseconds: UInt32(truncatingIfNeeded: claim >> 32)),
+            unknownVIM: format == 2 ? VIMID(uniqueID(bytes, at: 24)) : nil)
+    }
+
+    private static func uniqueID(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> UniqueID {
+        UniqueID(
+            high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)),
+            low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)))
+    }
+}
+
+extension VIMStatusReported {
+    /// Reads the stored form without allocation.
+    public init(format: UInt8, payload: UnsafeRawBufferPointer) throws(PayloadFault) {
+        self = try StatusReportPayload.decode(format: format, payload)
+    }
+}
+
+/// What is wrong with a payload.
+public struct PayloadFault: Error, Hashable, Sendable {
+    /// One sentence.
+    public let sentence: String
+
+    init(_ sentence: String) { self.sentence = sentence }
+}

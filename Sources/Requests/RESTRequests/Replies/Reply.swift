@@ -1,0 +1,21 @@
+import VIMDrivers
+
+/// What goes back to the caller, before it is put into HTTP.
+struct Reply: Hashable {
+    var status: Int
+    /// Nil for a reply without a body.
+    var body: JSONValue?
+
+    init(_ status: Int, _ body: JSONValue?) {
+        self.status = status
+        self.body = body
+    }
+
+    /// What Tacker's path table answers for what it does not know, wrong methods included.
+    static let unknownPath = Reply(
+        404,
+        [
+            "message": "The resource could not be found.<br /><br />\n\n\n", "code": "404 Not Found",
+            "title": "Not Found",
+        ])
+}

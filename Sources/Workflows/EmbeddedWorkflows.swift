@@ -1,0 +1,68 @@
+public import Logging
+import Monitoring
+import NIOPosix
+public import Registry
+
+/// Runs monitor actions inside this process: one scheduler for all of them, no task or thread per VIM.
+public final class EmbeddedWorkflows: MonitorBackend, ProbeJournal {
+    /// `embedded`
+    public let name = "embedded"
+
+    private let scheduler: MonitorScheduler
+    private let bench: ProbeBench
+
+    /// Prepares everything and starts nothing; ``run()`` does the work.
+    ///
+    /// - Parameters:
+    ///   - submitter: takes the status reports.
+    ///   - credentials: gives each probe the `auth_cred` it needs.
+    ///   - defaults: what VIMs leave out of `extra.monitor`; what this leaves out in turn is 10 s between
+    ///     probes, 5 s for each, 3 failures to be unreachable, 1 answer to be reachable, and the probe that
+    ///     suits the VIM's type.
+    ///   - reportInterval: an action that has nothing new reports this often.
+    ///   - logger: told when an action ends and when the conductor takes no reports; never a secret.
+    public init(
+        submitter: any CommandSubmitter, credentials: any CredentialSource, defaults: MonitorSettings,
+        reportInterval: Duration = .seconds(60), logger: Logger
+    ) {
+        let bench = ProbeBench(
+            group: .singletonMultiThreadedEventLoopGroup, credentials: credentials, logger: logger)
+        self.bench = bench
+        scheduler = MonitorScheduler(
+            limits: .fitting(openFilesMax: OpenFiles.raisedMax()), defaults: defaults,
+            reportInterval: reportInterval, random: SystemRandomNumberGenerator(), logger: logger,
+            prober: { await bench.probe($0) },
+            reporter: { (report) async throws(CommandFailure) in try await submitter.report(report) })
+    }
+
+    /// Works until its task is cancelled, then ends within a second; call it once.
+    public func run() async throws {
+        await bench.start()
+        await scheduler.run()
+        await bench.stop()
+    }
+
+    /// The actions that run now.
+    public func running() async -> [VIMID: MonitorActionID] { await scheduler.running }
+
+    /// Starts an action; whatever runs for the same VIM under another id is stopped first.
+    public func launch(_ assignment: MonitorAssignment) async throws {
+        await bench.forgetCredentials(of: assignment.vimID)
+        await scheduler.launch(assignment)
+    }
+
+    /// Hands a running action new settings; does nothing if it does not run.
+    public func adjust(_ assignment: MonitorAssignment) async {
+        await bench.forgetCredentials(of: assignment.vimID)
+        await scheduler.adjust(assignment)
+    }
+
+    /// Stops an action; does nothing if it does not run.
+    public func stop(_ vimID: VIMID, actionID: MonitorActionID) async {
+        await scheduler.stop(vimID, actionID: actionID)
+        await bench.forgetCredentials(of: vimID)
+    }
+
+    /// The last probes of a VIM; nil if nothing probes it here.
+    public func record(of vimID: VIMID) async -> ProbeRecord? { await scheduler.record(of: vimID) }
+}

@@ -1,0 +1,84 @@
+/// A room of the house: a folder of sources, and what it may see.
+struct Room: Sendable {
+    /// The module's name.
+    var name: String
+    /// Its folder, below Sources.
+    var folder: String
+    /// The modules of ours that it may import; nil means all.
+    var mayImport: Set<String>?
+    /// The modules of others that it may import; nil means any.
+    ///
+    /// Given for the rooms that must stay pure.
+    var mayImportForeign: Set<String>?
+
+    init(_ name: String, in folder: String, sees mayImport: Set<String>?, foreign: Set<String>? = nil) {
+        self.name = name
+        self.folder = folder
+        self.mayImport = mayImport
+        self.mayImportForeign = foreign
+    }
+}
+
+/// Who may import whom.
+///
+/// Arrows point one way: doors and watchers see the domain, the conductor sees domain, log and projections,
+/// bindings and foreign wires see nothing of ours, and only programs see everything. Some of these rooms are
+/// not built yet; they stand here so that whoever builds one finds its place and its rules.
+let house: [Room] = [
+    // Programs wire everything and decide nothing.
+    Room("vedette", in: "Programs/vedette", sees: nil),
+    // Stands for a program outside this package: it sees the library products alone.
+    Room(
+        "embedding_example", in: "Programs/embedding-example",
+        sees: ["Registry", "EventLog", "Projections", "Conductor"]),
+
+    // Doors see commands, projections and the submitter's protocol, never the log or the conductor.
+    Room("RESTRequests", in: "Requests/RESTRequests", sees: ["Registry", "Projections", "VIMDrivers"]),
+    Room("RPCRequests", in: "Requests/RPCRequests", sees: ["Registry", "Projections", "OsloMessaging"]),
+
+    // The domain is pure: no disk, network, clock or thread, so no Foundation either.
+    // Generated code holds bytes as Data; that stays in one folder.
+    Room(
+        "Registry", in: "Registry/Payloads", sees: [],
+        foreign: ["SwiftProtobuf", "Foundation", "FoundationEssentials"]),
+    Room("Registry", in: "Registry", sees: [], foreign: []),
+    // The log knows no VIM.
+    Room("EventLog", in: "EventLog", sees: ["LMDB"]),
+    Room("Projections", in: "Projections", sees: ["Registry", "EventLog"]),
+    Room(
+        "Conductor", in: "Conductor",
+        sees: ["Registry", "EventLog", "Projections", "Identity", "Threads"]),
+    Room(
+        "HighAvailability", in: "HighAvailability", sees: ["Registry", "EventLog", "Conductor", "EtcdClient"]),
+    Room("Identity", in: "Identity", sees: ["Registry", "KeystoneClient"]),
+
+    // Those who watch see the conductor only through the protocols that Registry declares.
+    Room("Monitoring", in: "Monitoring", sees: ["Registry"]),
+    Room(
+        "Workflows", in: "Workflows",
+        sees: ["Registry", "Monitoring", "AMQP", "OsloMessaging", "MistralClient"]),
+    Room("VIMDrivers", in: "VIMDrivers", sees: ["Registry"]),
+
+    // Foreign wires know nothing of us.
+    Room("OsloMessaging", in: "Protocols/OsloMessaging", sees: ["AMQP"]),
+    Room("EtcdClient", in: "Protocols/EtcdClient", sees: []),
+    Room("KeystoneClient", in: "Protocols/KeystoneClient", sees: []),
+    Room("MistralClient", in: "Protocols/MistralClient", sees: []),
+
+    // C libraries and their safe faces; the system's threads are one.
+    Room("Threads", in: "Bindings/Threads", sees: []),
+    Room("CLMDB", in: "Bindings/CLMDB", sees: []),
+    Room("LMDB", in: "Bindings/LMDB", sees: ["CLMDB"]),
+    Room("CRabbitMQ", in: "Bindings/CRabbitMQ", sees: []),
+    Room("AMQP", in: "Bindings/AMQP", sees: ["CRabbitMQ"]),
+
+    // The whole pair in one thread, on simulated devices.
+    Room(
+        "Simulation", in: "Simulation",
+        sees: ["Registry", "EventLog", "Projections", "Conductor", "HighAvailability"]),
+]
+
+/// What may stand at the top of the repository, besides files whose names begin with a dot.
+let topLevelEntries: Set<String> = [
+    "Package.swift", "Package.resolved", "Sources", "Tests", "tools", "Design.md", "README.md", "LICENSE",
+]

@@ -1,0 +1,51 @@
+// Starts: tools/run in ways that end before it builds anything, and a stand-in VIM to take a port.
+import Harness
+import Testing
+
+@Suite("tools/run")
+struct ToolsTests {
+    private let program = Programs.repository + "/tools/run"
+
+    @Test("Its help names the demo, the data directory and the port")
+    func help() async throws {
+        let finished = try await run(program, ["--help"])
+        #expect(finished.exitCode == 0)
+        for word in ["--demo", "VEDETTE_DATA_DIRECTORY", "127.0.0.1:9890", "Ctrl-C"] {
+            #expect(finished.output.contains(word), "\(word)")
+        }
+    }
+
+    @Test("A port that is taken is refused before anything is built, with what to do")
+    func portTaken() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withStandInVIM(directory: directory) { other in
+                let address = "127.0.0.1:\(other.port)"
+                let finished = try await run(
+                    program, ["--data-directory", directory + "/data", "--listen", address])
+                #expect(finished.exitCode == 1)
+                #expect(finished.errorOutput.contains("\(address) is in use"), "\(finished.errorOutput)")
+                #expect(finished.errorOutput.contains("--listen"))
+            }
+        }
+    }
+
+    @Test("Without Swift it says where to get it")
+    func withoutSwift() async throws {
+        try await withTemporaryDirectory { directory in
+            // A PATH in which there is nothing else, wherever this machine keeps its Swift.
+            let linked = try await run(
+                "/bin/ln", ["-s", "/bin/bash", "/usr/bin/dirname", "/usr/bin/timeout", directory])
+            #expect(linked.exitCode == 0)
+            let finished = try await run("/bin/bash", [program], environment: ["PATH": directory])
+            #expect(finished.exitCode == 1)
+            #expect(finished.errorOutput.contains("swift.org"), "\(finished.errorOutput)")
+        }
+    }
+
+    @Test("What it does not understand is exit code 2, and the help")
+    func unknownOption() async throws {
+        let finished = try await run(program, ["--bogus"])
+        #expect(finished.exitCode == 2)
+        #expect(finished.errorOutput.contains("--bogus") && finished.errorOutput.contains("Usage"))
+    }
+}

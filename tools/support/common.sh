@@ -1,0 +1,57 @@
+# Sourced by tools/run and tools/test: messages, and the Debian packages that are missing.
+# shellcheck shell=bash
+
+started_at=$SECONDS
+
+# say TEXT: one line of progress with the time since the start, on standard error.
+say() {
+    printf '[%4ds] %s\n' $((SECONDS - started_at)) "$*" >&2
+}
+
+# fail TEXT: says why nothing can go on, and ends with 1.
+fail() {
+    printf '%s: error: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+require_swift() {
+    if ! command -v swift >/dev/null; then
+        fail "there is no 'swift' in PATH. Install Swift 6.3 for Debian 12 from https://www.swift.org/install/linux/ and try again."
+    fi
+    local version
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1)
+    if [[ -z $version ]] || [[ $(printf '%s\n6.3\n' "$version" | sort -V | head -n 1) != 6.3 ]]; then
+        fail "Swift 6.3 or newer is needed; this is ${version:-an unknown version} ($(command -v swift))."
+    fi
+}
+
+# install_missing PACKAGE...: installs those that are not there yet, and says so; asks apt for nothing else.
+install_missing() {
+    local package missing=() as_root=()
+    for package in "$@"; do
+        if ! dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then
+            missing+=("$package")
+        fi
+    done
+    ((${#missing[@]})) || return 0
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null ||
+            fail "these Debian packages are missing: ${missing[*]}. Install them as root: apt-get install ${missing[*]}"
+        as_root=(sudo)
+    fi
+    say "installing Debian packages: ${missing[*]}"
+    local log
+    log=$(mktemp)
+    if ! { "${as_root[@]}" apt-get update &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"; } \
+        >"$log" 2>&1 </dev/null; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        fail "apt-get could not install ${missing[*]}"
+    fi
+    rm -f "$log"
+}
+
+# What building needs besides Swift itself: git for the packages, zlib for AsyncHTTPClient, LMDB for the log.
+# shellcheck disable=SC2034 # used by the scripts that source this
+build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev)
