@@ -81,7 +81,7 @@ let package = Package(
         room(
             "Monitoring", "Monitoring",
             ["Registry", collections, logging, nioCore, nioPosix, nioHTTP1, nioSSL]),
-        room("Workflows", "Workflows", ["Registry", "Monitoring", logging, nioPosix]),
+        room("Workflows", "Workflows", ["Registry", "Monitoring", logging]),
 
         // Those who ask.
         room(
@@ -107,7 +107,16 @@ let package = Package(
             name: "embedding-example", dependencies: ["Registry", "EventLog", "Projections", "Conductor", logging],
             path: "Sources/Programs/embedding-example", packageAccess: false, swiftSettings: settings),
 
-        tests("LMDBTests", ["LMDB"]),
+        .target(
+            name: "Samples", dependencies: ["Registry"], path: "Tests/Fixtures/Samples", swiftSettings: settings),
+        tests("LMDBTests", ["LMDB", "Samples"]),
+        tests("EventLogTests", ["EventLog", "LMDB", "Samples", crypto]),
+        tests("RegistryTests", ["Registry", "Samples"]),
+        tests("ProjectionsTests", ["Projections", "Registry", "EventLog", "LMDB", "Samples"]),
+        tests("IdentityTests", ["Identity", "Registry", "Samples"]),
+        tests(
+            "ConductorTests",
+            ["Conductor", "Registry", "EventLog", "Projections", "Identity", "Threads", "Samples", logging]),
         tests("MonitoringTests", ["Monitoring", "Registry", logging, nioCore, nioPosix, nioSSL]),
         tests("WorkflowsTests", ["Workflows", "Registry", logging, nioCore, nioPosix]),
         tests(
@@ -119,7 +128,8 @@ let package = Package(
         tests(
             "RESTRequestsTests",
             [
-                "RESTRequests", "VIMDrivers", "Registry", "Projections", hummingbird, hummingbirdTesting, logging,
+                "RESTRequests", "VIMDrivers", "Registry", "Projections", hummingbird, hummingbirdTesting,
+                logging,
                 nioCore, nioPosix, serviceLifecycle,
             ]),
 

@@ -12,6 +12,9 @@ public struct BatchView {
         self.firstPosition = firstPosition
         self.bytes = bytes
         header = try BatchHeader(reading: bytes)
+        guard firstPosition > 0, firstPosition <= UInt64.max - UInt64(header.eventCount) else {
+            throw FormatFault("no batch can begin at position \(firstPosition)")
+        }
     }
 
     /// The position of its last event.

@@ -51,29 +51,37 @@ extension EventLog {
 
     /// The stored checkpoint; nil if there is none or its checksum does not hold: then replay everything.
     public func readCheckpoint() throws(EventLogError) -> Checkpoint? {
+        guard let (checkpoint, isIntact) = try readStoredCheckpoint(), isIntact else { return nil }
+        return checkpoint
+    }
+
+    /// The stored checkpoint as it is, and whether its checksum holds; nil if there is none.
+    ///
+    /// Of damaged rows as much as is there is returned: a comparison can then show what is wrong.
+    public func readStoredCheckpoint() throws(EventLogError) -> (checkpoint: Checkpoint, isIntact: Bool)? {
         try withReader { (transaction) throws(ReadFault) in
             do throws(LMDBError) {
-                guard let front = try transaction.copy(of: EventLog.key(0), in: checkpoints),
-                    front.count == EventLog.frontByteCount + 32
-                else { return nil }
-                let (position, schema, chunkCount, byteCount) = front.withUnsafeBytes {
-                    (
-                        $0.load(at: 0) as UInt64, $0.load(at: 8) as UInt32, $0.load(at: 12) as UInt32,
-                        $0.load(at: 16) as UInt64
-                    )
+                guard let front = try transaction.copy(of: EventLog.key(0), in: checkpoints) else {
+                    return nil
+                }
+                guard front.count == EventLog.frontByteCount + 32, let seal = Seal(bytes: front[24..<56])
+                else {
+                    return (Checkpoint(position: 0, seal: .none, schema: 0, rows: []), false)
+                }
+                let (position, schema, chunkCount) = front.withUnsafeBytes {
+                    ($0.load(at: 0) as UInt64, $0.load(at: 8) as UInt32, $0.load(at: 12) as UInt32)
                 }
                 var rows: [UInt8] = []
-                for index in 0..<Int(chunkCount) {
-                    guard let chunk = try transaction.copy(of: EventLog.key(index + 1), in: checkpoints)
-                    else {
-                        return nil
-                    }
+                var readCount: UInt32 = 0
+                while readCount < chunkCount,
+                    let chunk = try transaction.copy(of: EventLog.key(Int(readCount) + 1), in: checkpoints)
+                {
                     rows.append(contentsOf: chunk)
+                    readCount += 1
                 }
-                guard rows.count == byteCount, let seal = Seal(bytes: front[24..<56]) else { return nil }
                 let checkpoint = Checkpoint(position: position, seal: seal, schema: schema, rows: rows)
-                guard EventLog.front(of: checkpoint, chunkCount: Int(chunkCount)) == front else { return nil }
-                return checkpoint
+                // The front repeats chunk count, byte count and checksum: equal fronts mean equal rows.
+                return (checkpoint, EventLog.front(of: checkpoint, chunkCount: Int(readCount)) == front)
             } catch { throw .library(error) }
         }
     }
@@ -95,18 +103,5 @@ extension EventLog {
         hash.update(data: front)
         hash.update(data: checkpoint.rows)
         return front + Array(hash.finalize())
-    }
-}
-
-extension EventLog {
-    /// Whether a checkpoint is stored, readable or not.
-    public func hasCheckpoint() throws(EventLogError) -> Bool {
-        try withReader { (transaction) throws(ReadFault) in
-            do throws(LMDBError) {
-                return try transaction.copy(of: EventLog.key(0), in: checkpoints) != nil
-            } catch {
-                throw .library(error)
-            }
-        }
     }
 }

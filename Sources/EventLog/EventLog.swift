@@ -91,7 +91,9 @@ public final class EventLog: Sendable {
             lock = try DirectoryLock(directory: directory)
         case .read, .maintain:
             lock = nil
-            guard Glibc.access(path, F_OK) == 0 else {
+            // The writer makes the file empty and fills it right after.
+            var facts = stat()
+            guard stat(path, &facts) == 0, facts.st_size > 0 else {
                 throw .directory(
                     path: directory,
                     reason: "holds no log (\(EventLog.fileName) is missing): name the directory of "
@@ -102,18 +104,18 @@ public final class EventLog: Sendable {
         do throws(LMDBError) {
             let options = Environment.Options(mapByteCount: mapByteCount, readOnly: access == .read)
             environment = try Environment(path: path, options: options)
-            let meta: Database
-            do throws(LMDBError) { meta = try environment.database("meta") } catch {
-                guard error == .notFound else { throw error }
-                throw LMDBError.invalid  // an LMDB file that is no log of ours
-            }
+            // Readers that were killed would keep their view, and so the file growing.
+            if access == .write { try environment.freeDeadReaders() }
+        } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
+        // Before anything else is looked at or made: a later version may have changed all of it.
+        try EventLog.checkFormat(of: environment, path: path, access: access)
+        do throws(LMDBError) {
             batches = try environment.database("batches", integerKeys: true)
             checkpoints = try environment.database("checkpoint")
             vault = try environment.database("vault")
-            identity = try EventLog.settle(meta: meta, in: environment, access: access)
+            identity = try EventLog.settle(environment, access: access)
             knownHead = Mutex(.none)
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
-        try checkFormat()
         try refreshHead()
     }
 
@@ -162,9 +164,11 @@ public final class EventLog: Sendable {
                     epoch: batch.header.epoch)
             }
         }
-        let head = newest ?? .none
-        knownHead.withLock { $0 = head }
-        return head
+        return knownHead.withLock { known in
+            // The writer may have appended since: what it knows is never taken back.
+            if let newest, newest.position > known.position { known = newest }
+            return known
+        }
     }
 
     /// An entry of the vault; nil if it was destroyed or never there.
@@ -215,36 +219,44 @@ public final class EventLog: Sendable {
         case .damaged(let position, let what): .damaged(path: path, position: position, what: what)
         }
     }
-
-    private func checkFormat() throws(EventLogError) {
-        let meta: Database
-        do throws(LMDBError) { meta = try environment.database("meta") } catch {
-            throw EventLogError(error, path: path)
-        }
-        let stored = try withReader { (transaction) throws(ReadFault) in
-            do throws(LMDBError) { return try transaction.copy(of: EventLog.formatKey, in: meta) } catch {
-                throw ReadFault.library(error)
-            }
-        }
-        guard let stored, stored.count == 4 else {
-            throw .damaged(path: path, position: 0, what: "it does not say its format")
-        }
-        let version = stored.withUnsafeBytes { $0.load(at: 0) as UInt32 }
-        guard version <= Format.version else { throw .newerFormat(path: path, found: version) }
-        guard version == Format.version else {
-            throw .damaged(path: path, position: 0, what: "format \(version) never existed")
-        }
-    }
 }
 
 extension EventLog {
     static let formatKey = Array("format".utf8)
     static let identityKey = Array("identity".utf8)
 
+    /// Refuses a file of a format that this version does not know; a new file has none yet.
+    private static func checkFormat(
+        of environment: Environment, path: String, access: Access
+    ) throws(EventLogError) {
+        let (format, identity): ([UInt8]?, [UInt8]?)
+        do throws(TransactionError<LMDBError>) {
+            let meta: Database
+            do throws(LMDBError) { meta = try environment.database("meta") } catch {
+                // Not found is an LMDB file that is no log of ours.
+                throw .library(error == .notFound ? .invalid : error)
+            }
+            (format, identity) = try environment.read { (transaction) throws(LMDBError) in
+                (
+                    try transaction.copy(of: formatKey, in: meta),
+                    try transaction.copy(of: identityKey, in: meta)
+                )
+            }
+        } catch { throw EventLogError(error.error, path: path) }
+        if format == nil, identity == nil, access == .write { return }
+        guard let format, format.count == 4 else {
+            throw .damaged(path: path, position: 0, what: "it does not say its format")
+        }
+        let version = format.withUnsafeBytes { $0.load(at: 0) as UInt32 }
+        guard version <= Format.version else { throw .newerFormat(path: path, found: version) }
+        guard version == Format.version else {
+            throw .damaged(path: path, position: 0, what: "format \(version) never existed")
+        }
+    }
+
     /// Writes format and identity into a new file, and reads the identity.
-    private static func settle(
-        meta: Database, in environment: Environment, access: Access
-    ) throws(LMDBError) -> [UInt8] {
+    private static func settle(_ environment: Environment, access: Access) throws(LMDBError) -> [UInt8] {
+        let meta = try environment.database("meta")
         do throws(TransactionError<LMDBError>) {
             let known = try environment.read { (transaction) throws(LMDBError) in
                 try transaction.copy(of: identityKey, in: meta)
@@ -285,7 +297,8 @@ extension EventLog {
         guard descriptor >= 0 else { throw DirectoryLock.unusable(path) }
         defer { close(descriptor) }
         // Two meta pages stand first; of each, at byte 16: magic, version, address, map size, two
-        // database records of 48 bytes, last used page, transaction (LMDB 0.9, mdb.c, `MDB_meta`).
+        // database records of 48 bytes (the first begins with the page size), last used page, transaction
+        // (LMDB 0.9, mdb.c, `MDB_meta`).
         var pageByteCount: UInt64 = 4_096
         var newest: (transaction: UInt64, lastPage: UInt64)?
         for page in 0..<2 {
@@ -294,14 +307,19 @@ extension EventLog {
             else {
                 throw .damaged(path: path, position: 0, what: "it is too short to be a log")
             }
-            meta.withUnsafeBytes { bytes in
-                guard bytes.load(at: 16) as UInt32 == 0xBEEF_C0DE else { return }
-                if page == 0 { pageByteCount = UInt64(bytes.load(at: 40) as UInt32) }
-                let transaction: UInt64 = bytes.load(at: 144)
-                if newest.map({ $0.transaction < transaction }) ?? true {
-                    newest = (transaction, bytes.load(at: 136))
-                }
+            let (magic, size, lastPage, transaction) = meta.withUnsafeBytes {
+                (
+                    $0.load(at: 16) as UInt32, UInt64($0.load(at: 40) as UInt32), $0.load(at: 136) as UInt64,
+                    $0.load(at: 144) as UInt64
+                )
             }
+            guard magic == 0xBEEF_C0DE else { continue }
+            guard size.nonzeroBitCount == 1, (256...65_536).contains(size),
+                page == 0 || size == pageByteCount,
+                lastPage < UInt64(Int64.max) / size
+            else { throw .damaged(path: path, position: 0, what: "its first pages contradict themselves") }
+            pageByteCount = size
+            if newest.map({ $0.transaction < transaction }) ?? true { newest = (transaction, lastPage) }
         }
         guard let newest else { throw .damaged(path: path, position: 0, what: "it is no LMDB file") }
         // Asked after the pages were read, so that a writer at work is never mistaken for damage.

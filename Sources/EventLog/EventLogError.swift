@@ -52,6 +52,10 @@ public enum EventLogError: Error, Hashable, Sendable {
     init(_ error: LMDBError, path: String, mapByteCount: Int = 0) {
         switch error {
         case .noSpace: self = .noSpace(path: path)
+        case .panic:
+            self = .system(
+                path: path, code: error.code,
+                words: "an earlier write to the file's first pages failed: restart, and check the device")
         case .mapFull: self = .mapFull(path: path, byteCount: mapByteCount)
         case _ where error.isDamage: self = .damaged(path: path, position: 0, what: error.description)
         default: self = .system(path: path, code: error.code, words: error.description)

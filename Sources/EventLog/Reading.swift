@@ -29,14 +29,16 @@ extension EventLog {
     ///
     /// The view of the file is renewed between batches, so a long reading never keeps LMDB from reusing pages.
     ///
-    /// - Parameter verifyingSeals: recompute each seal after the first batch read; the first is checked, too,
-    ///   if it is the first of the log.
+    /// - Parameter verifyingSeals: recompute each batch's seal from its bytes and the seal stored before it.
     /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first batch that is not what it should be.
     public func readBatches<Failure: Error>(
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (BatchView) throws(Failure) -> Bool
     ) throws(ReadError<Failure>) {
-        var walk = Walk<Failure>(next: max(position, 1), expected: nil, seal: position <= 1 ? Seal.none : nil)
+        var walk =
+            position <= 1
+            ? Walk<Failure>(next: 0, expected: 1, seal: Seal.none)
+            : Walk<Failure>(next: position, expected: nil, seal: nil)
         while !walk.isDone {
             do throws(EventLogError) {
                 try withReader { (transaction) throws(ReadFault) in
@@ -97,6 +99,7 @@ extension EventLog {
                     let middle = low + (high - low) / 2
                     guard let entry = try cursor.entry(.holding(middle)) else { break }
                     let batch = try BatchView(entry)
+                    guard batch.firstPosition <= middle else { throw .gap(at: middle, before: batch) }
                     if holds(batch) {
                         found = Head(
                             position: batch.lastPosition, seal: batch.header.seal, time: batch.header.time,
@@ -127,12 +130,12 @@ private struct Walk<Failure: Error> {
         _ cursor: borrowing Cursor, verifyingSeals: Bool, _ body: (BatchView) throws(Failure) -> Bool
     ) throws(ReadFault) {
         var byteCount = 0
+        if verifyingSeals, seal == nil { seal = try sealBefore(cursor) }
         var entry = try cursor.entry(.holding(next))
         while let found = entry {
             let batch = try BatchView(found)
-            if let expected, batch.firstPosition != expected {
-                throw .damaged(
-                    position: expected, what: "the next batch begins at position \(batch.firstPosition)")
+            guard expected.map({ $0 == batch.firstPosition }) ?? (batch.firstPosition <= next) else {
+                throw .gap(at: expected ?? next, before: batch)
             }
             if verifyingSeals, let seal, batch.computedSeal(after: seal) != batch.header.seal {
                 throw .damaged(position: batch.firstPosition, what: "the batch does not match its seal")
@@ -151,6 +154,24 @@ private struct Walk<Failure: Error> {
             entry = try cursor.entry(.next)
         }
         isDone = true
+    }
+}
+
+extension Walk {
+    /// The seal of the batch before the first one to be read.
+    private func sealBefore(_ cursor: borrowing Cursor) throws(ReadFault) -> Seal? {
+        guard let first = try cursor.entry(.holding(next)) else { return nil }
+        let position = try BatchView(first).firstPosition
+        guard position > 1 else { return Seal.none }
+        return try cursor.entry(.holding(position - 1)).map { (before) throws(ReadFault) in
+            try BatchView(before).header.seal
+        }
+    }
+}
+
+extension ReadFault {
+    fileprivate static func gap(at position: UInt64, before batch: BatchView) -> ReadFault {
+        .damaged(position: position, what: "the next batch begins at position \(batch.firstPosition)")
     }
 }
 

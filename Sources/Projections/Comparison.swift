@@ -10,6 +10,14 @@ public struct Difference: Hashable, Sendable {
     public var first: String
     /// What the second table has.
     public var second: String
+
+    /// All parts at once.
+    public init(vimID: VIMID?, field: String, first: String, second: String) {
+        self.vimID = vimID
+        self.field = field
+        self.first = first
+        self.second = second
+    }
 }
 
 extension VIMTable {

@@ -119,6 +119,10 @@ private func decide(_ wish: DeregisterVIM, on registry: some RegistryView) -> De
 }
 
 private func decide(_ report: StatusReport, on registry: some RegistryView) -> Decision {
+    // No claim, and an event that could not be read again.
+    guard report.status != .pending else {
+        return Decision(answer: .refused(.unknownStatus(report.status.word)))
+    }
     var reported = VIMStatusReported(
         actionID: report.actionID, status: report.status, verdict: .badAction, finding: report.finding)
     guard let facts = registry.monitorFacts(report.id) else {

@@ -1,4 +1,4 @@
-/// What ``decide(_:on:at:)`` asks of the registry's state.
+/// What ``decide(_:on:)`` asks of the registry's state.
 ///
 /// The conductor answers with everything decided so far, also what is not yet durable.
 public protocol RegistryView {

@@ -41,7 +41,9 @@ private struct KubernetesSession: Sendable {
         self.base = base
     }
 
-    /// The value of the `Authorization` header. An OIDC token is fetched once and serves all calls.
+    /// The value of the `Authorization` header.
+    ///
+    /// An OIDC token is fetched once and serves all calls.
     func authorization() async throws(VIMDriverError) -> String {
         if given("oidc_token_url") != nil { return "Bearer \(try await openIDToken())" }
         if let token = given("bearer_token") { return "Bearer \(token)" }

@@ -2,7 +2,9 @@ import NIOSSL
 
 /// How `auth_cred` wants TLS spoken.
 enum TLSSettings {
-    /// Reads `cert_verify` and `ssl_ca_cert`. Without a word to the contrary the certificate is verified.
+    /// Reads `cert_verify` and `ssl_ca_cert`.
+    ///
+    /// Without a word to the contrary the certificate is verified.
     static func configuration(
         from credentials: [String: JSONValue]
     ) throws(VIMDriverError) -> TLSConfiguration {

@@ -20,7 +20,9 @@ public struct VIMContact: Hashable, Sendable, CustomStringConvertible, CustomDeb
     public var debugDescription: String { authURL }
 }
 
-/// Why a VIM was not taken. Texts hold no secret and are bounded.
+/// Why a VIM was not taken.
+///
+/// Texts hold no secret and are bounded.
 public enum VIMDriverError: Error, Hashable, Sendable {
     /// The VIM could not be reached, or does not speak as such a VIM should.
     case connection(String)

@@ -44,7 +44,9 @@ public struct VIMHTTPClient: Sendable {
         var body: [UInt8]
     }
 
-    /// Makes one call. A time-out of the whole contact reaches it as cancellation.
+    /// Makes one call.
+    ///
+    /// A time-out of the whole contact reaches it as cancellation.
     func send(_ request: HTTPClientRequest) async throws(VIMDriverError) -> Answer {
         do {
             let response = try await client.execute(

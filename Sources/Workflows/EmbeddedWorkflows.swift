@@ -1,11 +1,10 @@
 public import Logging
 import Monitoring
-import NIOPosix
 public import Registry
 
 /// Runs monitor actions inside this process: one scheduler for all of them, no task or thread per VIM.
 public final class EmbeddedWorkflows: MonitorBackend, ProbeJournal {
-    /// `embedded`
+    /// The word stored with launches and stops.
     public let name = "embedded"
 
     private let scheduler: MonitorScheduler
@@ -25,8 +24,7 @@ public final class EmbeddedWorkflows: MonitorBackend, ProbeJournal {
         submitter: any CommandSubmitter, credentials: any CredentialSource, defaults: MonitorSettings,
         reportInterval: Duration = .seconds(60), logger: Logger
     ) {
-        let bench = ProbeBench(
-            group: .singletonMultiThreadedEventLoopGroup, credentials: credentials, logger: logger)
+        let bench = ProbeBench(credentials: credentials, logger: logger)
         self.bench = bench
         scheduler = MonitorScheduler(
             limits: .fitting(openFilesMax: OpenFiles.raisedMax()), defaults: defaults,

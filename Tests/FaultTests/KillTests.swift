@@ -1,6 +1,6 @@
 // Starts: the server, kills it with SIGKILL under load at random moments, starts it again, thirty times.
 //
-// 1. Sixteen callers register, update and delete VIMs over REST, each its own; every answer is kept in memory.
+// 1. Sixteen callers register, update and delete VIMs over REST, each its own; answers are kept in memory.
 // 2. At a random moment the server is killed with signal 9.
 // 3. `rebuild --check` must find the log whole, and the restarted server must know every acknowledged
 //    registration, version and deletion. What was unanswered may have happened or not, but nothing else.

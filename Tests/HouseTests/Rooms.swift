@@ -49,7 +49,8 @@ let house: [Room] = [
         "Conductor", in: "Conductor",
         sees: ["Registry", "EventLog", "Projections", "Identity", "Threads"]),
     Room(
-        "HighAvailability", in: "HighAvailability", sees: ["Registry", "EventLog", "Conductor", "EtcdClient"]),
+        "HighAvailability", in: "HighAvailability",
+        sees: ["Registry", "EventLog", "Conductor", "EtcdClient"]),
     Room("Identity", in: "Identity", sees: ["Registry", "KeystoneClient"]),
 
     // Those who watch see the conductor only through the protocols that Registry declares.

@@ -74,7 +74,7 @@ struct MainJobTests {
         let id = try #require(vim["id"].string)
 
         try await server.waitForStatus("REACHABLE", of: id)
-        let listed = replies.keep(try await server.openstack("list", "-f", "json", "--long"))
+        let listed = replies.keep(try await server.openstack("list", "-f", "json"))
         let row = try JSON(text: listed.output)[0]
         #expect(row["ID"].string == id)
         #expect(row["Status"] == "REACHABLE")
@@ -87,7 +87,7 @@ struct MainJobTests {
 
     private func seesUnreachable(_ server: RunningServer, _ id: String, _ replies: Replies) async throws {
         try await server.waitForStatus("UNREACHABLE", of: id)
-        let listed = replies.keep(try await server.openstack("list", "-f", "json", "--long"))
+        let listed = replies.keep(try await server.openstack("list", "-f", "json"))
         #expect(try JSON(text: listed.output)[0]["Status"] == "UNREACHABLE")
         let events = try await server.request(.get, "/v1.0/events.json?resource_id=\(id)&event_type=MONITOR")
         replies.texts.append(events.text)

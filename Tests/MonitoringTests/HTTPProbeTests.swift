@@ -22,10 +22,12 @@ struct HTTPProbeTests {
         }
     }
 
-    @Test("2xx and 3xx are answers, other statuses are failures that name the status", arguments: [
-        (200, true), (204, true), (300, true), (302, true), (399, true), (400, false), (401, false),
-        (404, false), (503, false),
-    ])
+    @Test(
+        "2xx and 3xx are answers, other statuses are failures that name the status",
+        arguments: [
+            (200, true), (204, true), (300, true), (302, true), (399, true), (400, false), (401, false),
+            (404, false), (503, false),
+        ])
     func statuses(code: Int, isAnswer: Bool) async throws {
         try await ScriptedServer.with(ScriptedServer.status(code)) { server in
             let outcome = try await withBench { bench in
@@ -89,7 +91,9 @@ struct HTTPProbeTests {
         }
     }
 
-    @Test("What is no HTTP is a malformed answer", arguments: ["SSH-2.0-OpenSSH_9.2\r\n", "\u{0}\u{1}\u{2}\r\n\r\n"])
+    @Test(
+        "What is no HTTP is a malformed answer",
+        arguments: ["SSH-2.0-OpenSSH_9.2\r\n", "\u{0}\u{1}\u{2}\r\n\r\n"])
     func garbage(text: String) async throws {
         try await ScriptedServer.with(.answer(text)) { server in
             let outcome = try await withBench { bench in
@@ -111,9 +115,11 @@ struct HTTPProbeTests {
         }
     }
 
-    @Test("A connection closed before a whole head is told as closed", arguments: [
-        ScriptedServer.Script.close, .answerAndClose("HTTP/1.1 200 OK\r\nContent-"),
-    ])
+    @Test(
+        "A connection closed before a whole head is told as closed",
+        arguments: [
+            ScriptedServer.Script.close, .answerAndClose("HTTP/1.1 200 OK\r\nContent-"),
+        ])
     func closed(script: ScriptedServer.Script) async throws {
         try await ScriptedServer.with(script) { server in
             let outcome = try await withBench { bench in
@@ -155,17 +161,20 @@ struct HTTPProbeTests {
         #expect(outcome.explanation.contains("no-such-host.invalid"))
     }
 
-    @Test("An auth_url that is none fails without a connection", arguments: ["", "ftp://host", "http://", "x"])
+    @Test(
+        "An auth_url that is none fails without a connection", arguments: ["", "ftp://host", "http://", "x"])
     func unusable(text: String) async throws {
         let outcome = try await withBench { await $0.probe(order(.http, text)) }
         #expect(outcome == .unusableURL)
     }
 
-    @Test("Version 3 is asked for exactly as the driver does", arguments: [
-        ("http://k:5000", "http://k:5000/v3"), ("http://k:5000/", "http://k:5000/v3"),
-        ("http://k/identity", "http://k/identity/v3"), ("http://k/identity//", "http://k/identity/v3"),
-        ("http://k/identity/v3", "http://k/identity/v3"), ("http://k/v3/", "http://k/v3/"),
-    ])
+    @Test(
+        "Version 3 is asked for exactly as the driver does",
+        arguments: [
+            ("http://k:5000", "http://k:5000/v3"), ("http://k:5000/", "http://k:5000/v3"),
+            ("http://k/identity", "http://k/identity/v3"), ("http://k/identity//", "http://k/identity/v3"),
+            ("http://k/identity/v3", "http://k/identity/v3"), ("http://k/v3/", "http://k/v3/"),
+        ])
     func versionPath(authURL: String, expected: String) {
         #expect(HTTPProbe.keystoneURL(authURL) == expected)
     }

@@ -45,10 +45,13 @@ struct KubernetesProbeTests {
         #expect(outcome.finding.detail == 401)
     }
 
-    @Test("What counts as an answer depends on whether credentials were sent", arguments: [
-        (401, "{}", true), (403, "{}", true), (401, #"{"bearer_token": "t"}"#, false),
-        (403, #"{"bearer_token": "t"}"#, true), (500, "{}", false), (500, #"{"bearer_token": "t"}"#, false),
-    ])
+    @Test(
+        "What counts as an answer depends on whether credentials were sent",
+        arguments: [
+            (401, "{}", true), (403, "{}", true), (401, #"{"bearer_token": "t"}"#, false),
+            (403, #"{"bearer_token": "t"}"#, true), (500, "{}", false),
+            (500, #"{"bearer_token": "t"}"#, false),
+        ])
     func statuses(code: Int, credentials: String, isAnswer: Bool) async throws {
         let (outcome, _) = try await probe(ScriptedServer.status(code), credentials: credentials)
         #expect(outcome.meaning == (isAnswer ? .answered : .failed))

@@ -114,7 +114,8 @@ final class ScriptedServer: Sendable {
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
         private func write(_ text: String, _ context: ChannelHandlerContext) {
-            context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(string: text)), promise: nil)
+            context.writeAndFlush(
+                wrapOutboundOut(context.channel.allocator.buffer(string: text)), promise: nil)
         }
     }
 }

@@ -7,7 +7,8 @@ import Testing
 
 @Suite("The TCP probe")
 struct TCPProbeTests {
-    @Test("An open port is an answer, whatever is spoken there", arguments: ["127.0.0.1", "[::1]", "localhost"])
+    @Test(
+        "An open port is an answer, whatever is spoken there", arguments: ["127.0.0.1", "[::1]", "localhost"])
     func open(host: String) async throws {
         try await ScriptedServer.with(.silence, host: host == "[::1]" ? "::1" : "127.0.0.1") { server in
             let outcome = try await withBench { bench in
@@ -37,11 +38,14 @@ struct TCPProbeTests {
         #expect(outcome.finding.reason == .proberFailed)
     }
 
-    @Test("The endpoint of an auth_url is read as it stands", arguments: [
-        ("http://h", "h", 80, "/"), ("https://h", "h", 443, "/"), ("HTTPS://H:6443/x/y", "H", 6_443, "/x/y"),
-        ("http://[fe80::1]:5000/v3", "fe80::1", 5_000, "/v3"), ("http://[::1]", "::1", 80, "/"),
-        ("http://u:p@h:1/z?q#f", "h", 1, "/z"), ("http://h:/", "h", 80, "/"),
-    ])
+    @Test(
+        "The endpoint of an auth_url is read as it stands",
+        arguments: [
+            ("http://h", "h", 80, "/"), ("https://h", "h", 443, "/"),
+            ("HTTPS://H:6443/x/y", "H", 6_443, "/x/y"),
+            ("http://[fe80::1]:5000/v3", "fe80::1", 5_000, "/v3"), ("http://[::1]", "::1", 80, "/"),
+            ("http://u:p@h:1/z?q#f", "h", 1, "/z"), ("http://h:/", "h", 80, "/"),
+        ])
     func target(text: String, host: String, port: Int, path: String) throws {
         let target = try #require(ProbeTarget(text))
         #expect(target.host == host)
@@ -49,9 +53,11 @@ struct TCPProbeTests {
         #expect(target.path == path)
     }
 
-    @Test("What is no endpoint is not taken for one", arguments: [
-        "", "h", "h:80", "ftp://h", "http://", "http://:80", "http://h:0", "http://h:65536", "http://h:x",
-        "http://h h/", "http://h/\r\nX: y", "http://[::1", "http://[h]", "http://::1/", "http://h/ä",
-    ])
+    @Test(
+        "What is no endpoint is not taken for one",
+        arguments: [
+            "", "h", "h:80", "ftp://h", "http://", "http://:80", "http://h:0", "http://h:65536", "http://h:x",
+            "http://h h/", "http://h/\r\nX: y", "http://[::1", "http://[h]", "http://::1/", "http://h/ä",
+        ])
     func noTarget(text: String) { #expect(ProbeTarget(text) == nil) }
 }

@@ -18,10 +18,12 @@ struct TLSProbeTests {
         }
     }
 
-    @Test("A certificate that nobody vouches for is refused", arguments: [
-        nil, "{}", #"{"cert_verify": "True"}"#, #"{"cert_verify": true}"#, #"{"cert_verify": "perhaps"}"#,
-        "not even JSON",
-    ])
+    @Test(
+        "A certificate that nobody vouches for is refused",
+        arguments: [
+            nil, "{}", #"{"cert_verify": "True"}"#, #"{"cert_verify": true}"#, #"{"cert_verify": "perhaps"}"#,
+            "not even JSON",
+        ])
     func refused(credentials: String?) async throws {
         let outcome = try await probe(credentials)
         #expect(outcome.meaning == .failed)
@@ -29,18 +31,22 @@ struct TLSProbeTests {
         #expect(outcome.phases[.tls] != nil)
     }
 
-    @Test("It is taken with verification off", arguments: [
-        #"{"cert_verify": "False"}"#, #"{"cert_verify": "false"}"#, #"{"cert_verify": false}"#,
-    ])
+    @Test(
+        "It is taken with verification off",
+        arguments: [
+            #"{"cert_verify": "False"}"#, #"{"cert_verify": "false"}"#, #"{"cert_verify": false}"#,
+        ])
     func unverified(credentials: String) async throws {
         let outcome = try await probe(credentials)
         #expect(outcome.meaning == .answered)
         #expect(outcome.phases.list.map(\.phase) == [.resolve, .connect, .tls, .answer])
     }
 
-    @Test("It is taken with its authority, by name and by address", arguments: [
-        ("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("[::1]", "::1"),
-    ])
+    @Test(
+        "It is taken with its authority, by name and by address",
+        arguments: [
+            ("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("[::1]", "::1"),
+        ])
     func withAuthority(host: String, listen: String) async throws {
         let authority = quoted(TestCertificate.loopback.certificate)
         let outcome = try await probe(#"{"ssl_ca_cert": \#(authority)}"#, host: host, listen: listen)

@@ -1,4 +1,6 @@
-/// Certificates of the tests only, valid from 2020 to 2120, each its own authority. Their keys protect nothing.
+/// Certificates of the tests only, valid from 2020 to 2120, each its own authority.
+///
+/// Their keys protect nothing.
 enum TestCertificate {
     /// For `localhost`, 127.0.0.1 and ::1.
     static let loopback = (

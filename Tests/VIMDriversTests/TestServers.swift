@@ -54,8 +54,9 @@ enum TestServer {
     ) async throws -> Result {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
-                guard let text else { return channel.eventLoop.makeSucceededVoidFuture() }
-                return channel.writeAndFlush(ByteBuffer(string: text)).flatMap { channel.close() }
+                channel.eventLoop.makeCompletedFuture {
+                    if let text { try channel.pipeline.syncOperations.addHandler(Speaker(text: text)) }
+                }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         let port = channel.localAddress?.port ?? 0
@@ -76,6 +77,19 @@ enum TestServer {
         let port = channel.localAddress?.port ?? 0
         try await channel.close()
         return port
+    }
+
+    /// Says one thing to whoever connects, and hangs up.
+    private final class Speaker: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+        private let text: String
+        init(text: String) { self.text = text }
+
+        func channelActive(context: ChannelHandlerContext) {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
+            context.close(promise: nil)
+        }
     }
 
     private final class Log: Sendable {

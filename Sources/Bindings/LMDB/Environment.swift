@@ -44,16 +44,12 @@ public final class Environment: @unchecked Sendable {
         guard let handle else { throw LMDBError(code: ENOMEM) }
         self.handle = handle
         self.path = path
-        do {
-            try check(mdb_env_set_mapsize(handle, options.mapByteCount))
-            try check(mdb_env_set_maxdbs(handle, options.databaseCountMax))
-            var flags = UInt32(MDB_NOTLS | MDB_NOSUBDIR)
-            if options.readOnly { flags |= UInt32(MDB_RDONLY) }
-            try check(mdb_env_open(handle, path, flags, options.mode))
-        } catch {
-            mdb_env_close(handle)
-            throw error
-        }
+        // From here on a throw runs deinit, which closes.
+        try check(mdb_env_set_mapsize(handle, options.mapByteCount))
+        try check(mdb_env_set_maxdbs(handle, options.databaseCountMax))
+        var flags = UInt32(MDB_NOTLS | MDB_NOSUBDIR)
+        if options.readOnly { flags |= UInt32(MDB_RDONLY) }
+        try check(mdb_env_open(handle, path, flags, options.mode))
     }
 
     deinit { mdb_env_close(handle) }

@@ -190,10 +190,12 @@ package struct MonitorFleet: Sendable {
         slots[index].rings.append(outcome, kind: ticket.order.kind, at: ticket.wallTime)
         let endpoint = slots[index].endpoint
         var isDoubted = false
-        // A probe of what was the address before an adjustment says nothing of the endpoint there now.
-        if ticket.order.authURL == slots[index].authURL,
-            slots[index].action.isConclusive(outcome, began: ticket.began, now: now)
-        {
+        var outcome = outcome
+        // A probe ordered before an adjustment says nothing of what is to be probed now.
+        if ticket.order.authURL != slots[index].authURL || ticket.order.kind != slots[index].kind {
+            outcome.meaning = .inconclusive
+        }
+        if slots[index].action.isConclusive(outcome, began: ticket.began, now: now) {
             if outcome.meaning == .answered {
                 doubt.answered(endpoint, began: ticket.began)
             } else {
@@ -211,7 +213,8 @@ package struct MonitorFleet: Sendable {
     }
 
     /// The registry answered a report; true if the action has ended and is forgotten.
-    package mutating func reportAnswered(_ ticket: ReportTicket, _ answer: ReportAnswer, now: Moment) -> Bool {
+    package mutating func reportAnswered(_ ticket: ReportTicket, _ answer: ReportAnswer, now: Moment) -> Bool
+    {
         reportCount -= 1
         guard isCurrent(ticket.place) else { return false }
         change(ticket.place.slot) { $0.reportAnswered(answer, now: now) }

@@ -16,7 +16,7 @@ struct ProbeRing: Sendable {
     static let capacity = 5
 
     private var entries: [ProbeEntry] = []
-    private var oldest = 0
+    private var oldest: UInt8 = 0
 
     mutating func append(_ entry: ProbeEntry) {
         guard entries.count == ProbeRing.capacity else {
@@ -24,12 +24,12 @@ struct ProbeRing: Sendable {
             entries.append(entry)
             return
         }
-        entries[oldest] = entry
-        oldest = (oldest + 1) % ProbeRing.capacity
+        entries[Int(oldest)] = entry
+        oldest = UInt8((Int(oldest) + 1) % ProbeRing.capacity)
     }
 
     /// Oldest first.
-    var inOrder: [ProbeEntry] { Array(entries[oldest...] + entries[..<oldest]) }
+    var inOrder: [ProbeEntry] { Array(entries[Int(oldest)...] + entries[..<Int(oldest)]) }
 }
 
 /// The two rings of one VIM, so that many successes do not wash out the failures.

@@ -41,6 +41,8 @@ final class EchoService: Sendable {
 
     /// Sends one request; the reply, the error or the deadline ends the trace.
     func echo(_ address: SocketAddress, _ trace: ProbeTrace) {
+        var address = address
+        address.port = 0  // raw version 6 sockets take it for a protocol number
         guard let key = EchoAddress(address) else { return }
         let cookie = UInt64.random(in: .min ... .max)
         trace.hold { [self] in _ = state.withLock { $0.pending.removeValue(forKey: cookie) } }

@@ -8,7 +8,7 @@ enum ICMPProbe {
         let trace = bench.trace(order)
         return await trace.outcome {
             trace.enter(.resolve, isOwnWait: true)
-            bench.resolver.addresses(of: target, on: trace.loop, began: { trace.endOwnWait() })
+            bench.resolver.addresses(of: target, on: trace.loop, isStillWanted: { trace.endOwnWait() })
                 .whenComplete { result in
                     trace.endOwnWait()
                     switch result {

@@ -25,7 +25,8 @@ struct Connection {
     func open() {
         trace.enter(.resolve, isOwnWait: true)
         let trace = trace
-        resolver.addresses(of: target, on: trace.loop, began: { trace.endOwnWait() }).whenComplete { result in
+        resolver.addresses(of: target, on: trace.loop, isStillWanted: { trace.endOwnWait() }).whenComplete {
+            result in
             trace.endOwnWait()
             switch result {
             case .success(let addresses): connect(addresses.prefix(Connection.addressesMax))

@@ -25,6 +25,12 @@ package final class ProbeBench: Sendable {
         echoes = EchoService(logger: logger)
     }
 
+    /// A bench on the process's own event loops.
+    package convenience init(credentials: any CredentialSource, logger: Logger) {
+        self.init(
+            group: MultiThreadedEventLoopGroup.singleton, credentials: credentials, logger: logger)
+    }
+
     /// Starts threads and meters; probes made before that fail as the machine's own trouble.
     package func start() async {
         resolver.start()

@@ -39,7 +39,9 @@ package struct PhaseTimes: Hashable, Sendable {
 
     package init() {}
 
-    /// Microseconds of a phase; nil if it was not reached. A phase that took no time counts as 1.
+    /// Microseconds of a phase; nil if it was not reached.
+    ///
+    /// A phase that took no time counts as 1.
     package subscript(phase: ProbePhase) -> UInt32? {
         get {
             let value = slots[Int(phase.rawValue) - 1]

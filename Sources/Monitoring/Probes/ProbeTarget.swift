@@ -9,8 +9,10 @@ package struct ProbeTarget: Hashable, Sendable {
     /// The path, starting with a slash.
     package var path: String
 
-    /// Reads an http or https URL; nil for anything else, also for one that could smuggle something into a
-    /// request (spaces, control characters). User information, query and fragment are left out.
+    /// Reads an http or https URL; nil for anything else.
+    ///
+    /// Nil also for one that could smuggle something into a request (spaces, control characters). User
+    /// information, query and fragment are left out.
     package init?(_ text: some StringProtocol) {
         guard let scheme = text.firstRange(of: "://") else { return nil }
         switch text[..<scheme.lowerBound].lowercased() {

@@ -64,8 +64,14 @@ final class ProbeTrace: Sendable {
         }
     }
 
-    /// What the present phase waited for of our own has come.
-    func endOwnWait() { state.withLock { $0.isOwnWait = false } }
+    /// What the present phase waited for of our own has come; false if the probe has ended meanwhile.
+    @discardableResult
+    func endOwnWait() -> Bool {
+        state.withLock { state in
+            state.isOwnWait = false
+            return !state.hasEnded
+        }
+    }
 
     /// Gives the probe something to be closed at its end; closes it at once if that has come.
     func hold(_ close: @escaping @Sendable () -> Void) {
@@ -113,8 +119,10 @@ final class ProbeTrace: Sendable {
             explanation: failure.explanation)
     }
 
-    /// The deadline came. Time this process lost meanwhile is given back once, up to the whole timeout over
-    /// again; a probe that lost more than that proves nothing.
+    /// The deadline came.
+    ///
+    /// Time this process lost meanwhile is given back, up to the whole timeout over again; a probe that lost
+    /// more than that proves nothing.
     private func deadlineCame() {
         let lost = meter.lost() - lostBefore
         let allowance = deadline - began

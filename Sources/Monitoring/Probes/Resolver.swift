@@ -26,15 +26,18 @@ final class Resolver: Sendable {
 
     /// All stream addresses of a host, in the system's order of preference.
     ///
-    /// - Parameter began: called when a thread took the look-up up.
+    /// - Parameter isStillWanted: asked when a thread has come to this look-up: when the name service is dead
+    ///   the threads are held up, and what piled up meanwhile must drain without more waiting.
     func addresses(
-        of target: ProbeTarget, on loop: any EventLoop, began: @escaping @Sendable () -> Void
+        of target: ProbeTarget, on loop: any EventLoop, isStillWanted: @escaping @Sendable () -> Bool
     ) -> EventLoopFuture<[SocketAddress]> {
         if let address = try? SocketAddress(ipAddress: target.host, port: Int(target.port)) {
             return loop.makeSucceededFuture([address])
         }
         return pool.runIfActive(eventLoop: loop) {
-            began()
+            guard isStillWanted() else {
+                throw Failure(description: "\(target.host): given up", isOwnTrouble: true)
+            }
             return try Resolver.lookUp(target.host, port: target.port)
         }
     }

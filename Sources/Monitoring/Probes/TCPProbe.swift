@@ -15,7 +15,9 @@ enum TCPProbe {
 }
 
 extension ProbeOutcome {
-    /// The `auth_url` is nothing a probe can use. It counts as a failure: waiting will not help it.
+    /// The end of a probe whose `auth_url` cannot be used.
+    ///
+    /// It counts as a failure: waiting will not help it.
     static let unusableURL = ProbeOutcome(
         .failed, ProbeFinding(.proberFailed), explanation: "auth_url is no http or https URL with a host")
 }

@@ -5,8 +5,10 @@ struct TLSProfile: Hashable, Sendable {
     /// The authorities to trust, PEM; nil means the system's.
     var authorities: String?
 
-    /// The certificates in `ssl_ca_cert`, as PEM with its line breaks restored: configuration files turn
-    /// them into spaces. Nil for the words by which Tacker's clients say that there are none.
+    /// The certificates in `ssl_ca_cert`, as PEM with its line breaks restored.
+    ///
+    /// Configuration files turn them into spaces. Nil for the words by which Tacker's clients say that there
+    /// are none.
     static func authorities(in text: String?) -> String? {
         guard let text else { return nil }
         let words = text.split(whereSeparator: \.isWhitespace)

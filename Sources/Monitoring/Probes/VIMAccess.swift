@@ -1,7 +1,9 @@
 import FoundationEssentials
 import Registry
 
-/// What a probe takes from a VIM's `auth_cred`. Holds secrets: never logged.
+/// What a probe takes from a VIM's credentials.
+///
+/// Holds secrets: never logged.
 struct VIMAccess: Sendable, CustomStringConvertible {
     /// How TLS is spoken.
     var tls = TLSProfile()
@@ -13,7 +15,9 @@ struct VIMAccess: Sendable, CustomStringConvertible {
 
     init() {}
 
-    /// Reads `auth_cred`. What cannot be read counts as not given: a monitor probes as well as it can.
+    /// Reads the JSON of `auth_cred`.
+    ///
+    /// What cannot be read counts as not given: a monitor probes as well as it can.
     init(_ credentials: JSONText) {
         guard
             let fields = try? JSONDecoder().decode(Fields.self, from: Data(credentials.description.utf8))

@@ -12,11 +12,17 @@ package struct Moment: Hashable, Comparable, Sendable {
 
     package static func < (left: Moment, right: Moment) -> Bool { left.microseconds < right.microseconds }
 
-    /// The moment so many milliseconds later.
+    /// The moment so many milliseconds later; ``never`` stays never.
     package func after(milliseconds: Int64) -> Moment {
-        Moment(microseconds: microseconds + milliseconds * 1_000)
+        let (sum, overflow) = microseconds.addingReportingOverflow(milliseconds * 1_000)
+        return overflow ? .never : Moment(microseconds: sum)
     }
 
     /// How many microseconds passed from `earlier` to this moment; negative if it lies after.
-    package func microseconds(since earlier: Moment) -> Int64 { microseconds - earlier.microseconds }
+    ///
+    /// Differences beyond the range stop at its end.
+    package func microseconds(since earlier: Moment) -> Int64 {
+        let (difference, overflow) = microseconds.subtractingReportingOverflow(earlier.microseconds)
+        return overflow ? (self < earlier ? .min : .max) : difference
+    }
 }

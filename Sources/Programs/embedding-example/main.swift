@@ -1,6 +1,7 @@
 // Another program with a conductor inside it: no server, no door, only the libraries' public face.
 import Conductor
 import Logging
+import Projections
 import Registry
 
 let directory = CommandLine.arguments.dropFirst().first ?? "vedette-example"

@@ -21,21 +21,10 @@ struct Rebuild: AsyncParsableCommand {
 
     func run() async throws {
         let log = try directory.open(check ? .read : .maintain)
-        let checkpoint = try reading { () throws(EventLogError) in try log.readCheckpoint() }
-        let hasStored = try reading { () throws(EventLogError) in try log.hasCheckpoint() }
+        let stored = try reading { () throws(EventLogError) in try log.readStoredCheckpoint() }
         if !check { try reading { () throws(EventLogError) in try log.dropCheckpoint() } }
         let began = ContinuousClock.now
-        var differences: [Difference] = []
-        if check, hasStored {
-            guard let checkpoint, let kept = Replay.table(of: checkpoint, in: log, upTo: nil) else {
-                throw Failure(
-                    "the checkpoint in \(log.path) cannot be used (checksum, schema or history does not fit): "
-                        + "vedette rebuild makes a new one")
-            }
-            // The rows as of the checkpoint's position; what follows is replayed below, from the beginning.
-            differences = kept.differences(
-                from: try replay(log, upTo: checkpoint.position, showsProgress: false).table)
-        }
+        let differences = check ? try stored.map { try compare($0, in: log) } ?? [] : []
         let replay = try replay(log, upTo: nil, showsProgress: !json)
         let seconds = Double((ContinuousClock.now - began) / .milliseconds(1)) / 1_000
         if !check {
@@ -43,8 +32,31 @@ struct Rebuild: AsyncParsableCommand {
             }
             try reading { () throws(EventLogError) in try log.write(replay.table.checkpoint(seal: seal)) }
         }
-        report(replay, checkpoint: checkpoint, differences: differences, seconds: seconds)
+        report(replay, checkpoint: stored?.checkpoint, differences: differences, seconds: seconds)
         if !differences.isEmpty { throw ExitCode(1) }
+    }
+
+    /// The rows of the checkpoint against a replay to its position.
+    private func compare(_ stored: (checkpoint: Checkpoint, isIntact: Bool), in log: EventLog) throws
+        -> [Difference]
+    {
+        let checkpoint = stored.checkpoint
+        let fault: String
+        if checkpoint.schema != VIMTable.schema {
+            fault = "it has schema \(checkpoint.schema), this version knows \(VIMTable.schema)"
+        } else if try reading({ () throws(EventLogError) in try log.head(at: checkpoint.position) }).seal
+            != checkpoint.seal
+        {
+            fault = "the log has another seal at its position \(checkpoint.position)"
+        } else if let kept = VIMTable(encoded: checkpoint.rows, position: checkpoint.position) {
+            let replayed = try replay(log, upTo: checkpoint.position, showsProgress: false).table
+            let differences = kept.differences(from: replayed)
+            if stored.isIntact || !differences.isEmpty { return differences }
+            fault = "its checksum does not hold, although its rows equal the replay"
+        } else {
+            fault = "its rows cannot be read"
+        }
+        return [Difference(vimID: nil, field: "checkpoint", first: fault, second: "usable")]
     }
 
     private func replay(_ log: EventLog, upTo end: UInt64?, showsProgress: Bool) throws -> Replay {
@@ -81,8 +93,9 @@ struct Rebuild: AsyncParsableCommand {
             return print(line.text)
         }
         print(
-            "\(replay.eventCount) events replayed and their seals verified, \(rate) events/s; "
-                + "\(table.registeredCount) VIMs registered at position \(table.position)")
+            "\(replay.eventCount) \(replay.eventCount == 1 ? "event" : "events") replayed and their seals verified, \(rate) events/s; "
+                + "\(table.registeredCount) \(table.registeredCount == 1 ? "VIM" : "VIMs") registered at position \(table.position)"
+        )
         guard check else { return print("a new checkpoint is stored") }
         guard let checkpoint else { return print("there is no checkpoint to compare with") }
         if differences.isEmpty {

@@ -3,7 +3,7 @@
 /// It may be refused; what was decided is in the events.
 ///
 /// Commands carry everything that is random or comes from outside (ids, ciphertexts, reports), so that
-/// ``decide(_:on:at:)`` needs neither a clock nor a random source.
+/// ``decide(_:on:)`` needs neither a clock nor a random source.
 public enum Command: Sendable {
     /// Take a VIM into the registry.
     case register(RegisterVIM)

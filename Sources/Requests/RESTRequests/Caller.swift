@@ -1,3 +1,4 @@
+import HTTPTypes
 import Registry
 
 /// Who makes a request, and what that permits.
@@ -24,5 +25,18 @@ struct Caller: Sendable {
         Actor(
             userID: userID, userName: userName, projectID: projectID ?? "", requestID: requestID,
             remoteAddress: remoteAddress)
+    }
+}
+
+/// How callers prove who they are: the one place where a request becomes a caller.
+enum Authentication: Sendable {
+    /// Everybody is trusted; for loopback only.
+    case none
+
+    /// Reads who makes a request.
+    func caller(headers: HTTPFields) async throws -> Caller {
+        switch self {
+        case .none: .unauthenticated
+        }
     }
 }

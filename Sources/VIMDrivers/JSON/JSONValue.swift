@@ -1,6 +1,8 @@
-/// A JSON document as a value. Integers stay integers; an object's keys have no order.
+/// A JSON document as a value.
+///
+/// Integers stay integers; an object's keys have no order.
 public enum JSONValue: Hashable, Sendable {
-    /// `null`
+    /// The value `null`.
     case null
     /// `true` or `false`
     case bool(Bool)
@@ -68,7 +70,7 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
     public init(integerLiteral value: Int64) { self = .integer(value) }
     /// A truth value.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
-    /// `null`
+    /// The value `null`.
     public init(nilLiteral: ()) { self = .null }
     /// A list.
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }

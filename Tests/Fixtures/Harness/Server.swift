@@ -33,7 +33,7 @@ package struct RunningServer: Sendable {
             request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(string: text))
         }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+        let response = try await httpClient.execute(request, timeout: .seconds(60))
         let bytes = try await response.body.collect(upTo: 64 << 20)
         return Reply(
             status: Int(response.status.code), text: String(buffer: bytes),
@@ -66,6 +66,14 @@ package struct RunningServer: Sendable {
         try await runVedette(arguments + ["--data-directory", dataDirectory])
     }
 }
+
+/// Many callers at once, and a server that is gone is an error at once; lives as long as the process.
+private let httpClient: HTTPClient = {
+    var configuration = HTTPClient.Configuration()
+    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 64
+    configuration.connectionPool.retryConnectionEstablishment = false
+    return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+}()
 
 /// An HTTP reply.
 package struct Reply: Sendable {

@@ -12,6 +12,7 @@ struct DoorResponder: HTTPResponder {
 
     let vims: VIMResource
     let events: EventResource
+    let authentication = Authentication.none
     let configuration: RESTConfiguration
     let logger: Logger
 
@@ -47,7 +48,7 @@ struct DoorResponder: HTTPResponder {
     ) async throws -> Reply {
         do {
             guard let route else { return .unknownPath }
-            let caller = Caller.unauthenticated
+            let caller = try await authentication.caller(headers: request.headers)
             let scope = RequestScope(
                 caller: caller,
                 actor: caller.actor(requestID: requestID, remoteAddress: context.remoteAddress))
@@ -147,7 +148,7 @@ struct DoorResponder: HTTPResponder {
 }
 
 extension HTTPField.Name {
-    /// `X-Openstack-Request-Id`
+    /// The header `X-Openstack-Request-Id`.
     static let openStackRequestID: HTTPField.Name = {
         guard let name = HTTPField.Name("X-Openstack-Request-Id") else {
             preconditionFailure("a header name of letters and hyphens is a header name")

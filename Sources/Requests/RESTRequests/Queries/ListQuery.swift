@@ -28,7 +28,9 @@ struct ListQuery: Hashable {
     /// Keys that name no column.
     private static let ownKeys: Set = ["fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"]
 
-    /// Reads a query string. Keys that name no scalar column are ignored, and so are empty values.
+    /// Reads a query string.
+    ///
+    /// Keys that name no scalar column are ignored, and so are empty values.
     init<Row>(_ parameters: QueryParameters, table: Table<Row>) throws(APIError) {
         fields = parameters.values("fields")
         sorts = try ListQuery.sorts(parameters, table: table)
@@ -84,7 +86,9 @@ struct ListResult<Row> {
 }
 
 extension Table {
-    /// Narrows, sorts and cuts, in that order. Rows equal in all sort keys keep the order they came in.
+    /// Narrows, sorts and cuts, in that order.
+    ///
+    /// Rows equal in all sort keys keep the order they came in.
     func select(_ query: ListQuery, from all: [Row]) throws(APIError) -> ListResult<Row> {
         var rows = all
         for filter in query.filters {

@@ -2,13 +2,13 @@ import VIMDrivers
 
 /// The documents by which clients find out what is served.
 enum Discovery {
-    /// `GET /`
+    /// The answer to `GET /`.
     static func versions(host: String) -> JSONValue {
         let link: JSONValue = ["rel": "self", "href": .string("http://\(host)/v1.0")]
         return ["versions": [["id": "v1.0", "status": "CURRENT", "links": [link]]]]
     }
 
-    /// `GET /v1.0/extensions`
+    /// The answer to `GET /v1.0/extensions`.
     static let extensions: [JSONValue] = [
         entry("Commonservices", "Common Services", "CommonServices", "2016-06-06T13:00:00-00:00"),
         entry("NFVO", "NFV Orchestrator", "NFV Orchestrator", "2015-12-21T10:00:00-00:00"),

@@ -11,7 +11,9 @@ enum Credentials {
         given.filter { !CredentialKeys.copiedKeys.contains($0.key) }
     }
 
-    /// The stored credentials with new ones put in. One way of logging in replaces another as a whole.
+    /// The stored credentials with new ones put in.
+    ///
+    /// One way of logging in replaces another as a whole.
     static func merged(
         stored: [String: JSONValue], given: [String: JSONValue]
     ) -> [String: JSONValue] {

@@ -6,7 +6,9 @@ public enum VIMRendering {
     /// The API's attributes in the order people like to read them.
     public static var fieldNames: [String] { table.columns.map(\.name) }
 
-    /// All of the API's attributes. Holds no secret.
+    /// All of the API's attributes.
+    ///
+    /// Holds no secret.
     public static func object(_ vim: VIM) -> [String: JSONValue] {
         table.shown(vim, fields: []).object ?? [:]
     }

@@ -197,7 +197,12 @@ extension VIMResource {
         }
         let givenCredentials = members["auth_cred"]?.object
         guard givenCredentials != nil || change.edit.authURL != nil else { return change }
-        let before = try await storedCredentials(of: vim)
+        let before: [String: JSONValue]
+        do throws(APIError) { before = try await storedCredentials(of: vim) } catch {
+            // What cannot be opened any more can still be replaced: the VIM's answer tells whether it is whole.
+            guard givenCredentials != nil else { throw error }
+            before = [:]
+        }
         let after = givenCredentials.map { Credentials.merged(stored: before, given: $0) } ?? before
         try Credentials.check(after)
         // The same credentials again are no change: the monitor action may go on.

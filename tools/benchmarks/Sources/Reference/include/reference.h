@@ -1,0 +1,71 @@
+// What the benchmarks compare with: plain C over LMDB and over a file, and endpoints that stand for VIMs.
+// Functions that can fail return 0 or an error number: an errno (positive) or LMDB's own (negative).
+#ifndef REFERENCE_H
+#define REFERENCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// The bytes of a batch, as Sources/EventLog/Format.swift lays them down.
+enum {
+    REFERENCE_HEADER_BYTES = 64,
+    REFERENCE_ENVELOPE_BYTES = 32,
+    REFERENCE_PAYLOAD_BYTES = 24,
+    REFERENCE_EVENT_BYTES = REFERENCE_ENVELOPE_BYTES + REFERENCE_PAYLOAD_BYTES,
+};
+
+// The sentence for an error number of any function here.
+const char *reference_error(int code);
+
+// A log in LMDB: one value per batch under an integer key, appended, every commit with a full sync.
+typedef struct reference_log reference_log;
+int reference_log_open(const char *path, uint32_t streams, uint64_t seed, reference_log **log);
+// Appends one commit per element, each with so many status reports in randomly chosen streams.
+int reference_log_append(reference_log *log, const uint32_t *event_counts, size_t batches, uint64_t *nanoseconds);
+uint64_t reference_log_used_bytes(reference_log *log);
+void reference_log_close(reference_log *log);
+
+// A file written once from end to end beforehand: the same bytes, pwrite and fdatasync, nothing else.
+typedef struct reference_file reference_file;
+int reference_file_open(const char *path, size_t bytes, reference_file **file);
+int reference_file_append(
+    reference_file *file, const uint32_t *event_counts, size_t batches, uint64_t *nanoseconds);
+void reference_file_close(reference_file *file);
+
+// What a walk over a log found.
+typedef struct {
+    uint64_t batches;
+    uint64_t events;
+    uint64_t bytes;
+    // The sum of times, streams and statuses (without applying), or of last positions and statuses (with).
+    uint64_t sum;
+    // Processor time of the calling thread.
+    uint64_t nanoseconds;
+} reference_walk;
+
+// A log's file opened for walking, without LMDB's lock file, so that it may be open elsewhere in this process;
+// nobody may write during a walk.
+typedef struct reference_reader reference_reader;
+int reference_reader_open(const char *path, reference_reader **reader);
+void reference_reader_close(reference_reader *reader);
+// Walks everything with one cursor. With `applying`, keeps a dense table by stream as a rebuild does.
+int reference_scan(reference_reader *reader, int applying, reference_walk *walk);
+// The event counts of the batches that begin after a position, at most `most` of them; `found` says how many.
+int reference_batch_sizes(
+    reference_reader *reader, uint64_t after, uint32_t *counts, size_t most, size_t *found);
+
+// Endpoints on 127.0.x.y, one address each and one port for all, that answer every GET with 200 and close.
+// One thread serves them all.
+typedef struct reference_endpoints reference_endpoints;
+int reference_endpoints_start(uint32_t count, reference_endpoints **endpoints, uint16_t *port);
+// The address of an endpoint as text; `text` has room for 16 characters.
+void reference_endpoint_address(uint32_t index, char *text);
+// Closes one listener: connections to it are refused from now on.
+void reference_endpoints_close(reference_endpoints *endpoints, uint32_t index);
+uint64_t reference_endpoints_served(reference_endpoints *endpoints);
+void reference_endpoints_stop(reference_endpoints *endpoints);
+
+// Starts a program whose output goes to a file, and which the kernel kills if the calling thread ends.
+int reference_spawn(const char *program, char *const arguments[], const char *log, int *process);
+
+#endif

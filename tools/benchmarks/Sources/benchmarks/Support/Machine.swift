@@ -1,0 +1,75 @@
+import Foundation
+
+/// The machine the figures belong to.
+enum Machine {
+    static let cores = ProcessInfo.processInfo.activeProcessorCount
+    static let kernel = read("/proc/sys/kernel/osrelease")
+    static let processor = field("model name", of: "/proc/cpuinfo") ?? "unknown processor"
+    static let memoryGiB = Int((Double(ProcessInfo.processInfo.physicalMemory) / Double(1 << 30)).rounded())
+
+    /// The load of the last minute, five and fifteen.
+    static var load: String { read("/proc/loadavg").split(separator: " ").prefix(3).joined(separator: " ") }
+
+    static var sentence: String { "\(cores) cores (\(processor)), \(memoryGiB) GiB, Linux \(kernel)" }
+
+    static var facts: [String: Any] {
+        ["cores": cores, "processor": processor, "memory_gib": memoryGiB, "kernel": kernel]
+    }
+
+    /// The kind of file system that holds a path.
+    static func fileSystem(of path: String) -> String {
+        let mounts = read("/proc/mounts").split(separator: "\n").map { $0.split(separator: " ") }
+        let holding = mounts.filter { mount in
+            let point = String(mount[1])
+            return point == "/" || path == point || path.hasPrefix(point + "/")
+        }
+        return holding.max { $0[1].count < $1[1].count }.map { String($0[2]) } ?? "unknown"
+    }
+
+    /// The value of a `name: value` line; nil if there is none.
+    static func field(_ name: String, of path: String) -> String? {
+        for line in read(path).split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            if parts.count == 2, parts[0].trimmingCharacters(in: .whitespaces) == name {
+                return parts[1].trimmingCharacters(in: .whitespaces)
+            }
+        }
+        return nil
+    }
+
+    /// A file of the kernel's, without the last line end; empty if it cannot be read.
+    static func read(_ path: String) -> String {
+        let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+        return (text ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
+
+/// Why a benchmark could not go on, in one sentence.
+struct BenchmarkError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// Makes a new directory inside another one, hands it to the body, and removes it.
+func withTemporaryDirectory<Result>(
+    in parent: String, _ body: (String) async throws -> Result
+) async throws -> Result {
+    let path = try makeTemporaryDirectory(in: parent)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    return try await body(path)
+}
+
+/// Makes a new directory inside another one, hands it to the body, and removes it.
+func withTemporaryDirectory<Result>(in parent: String, _ body: (String) throws -> Result) throws -> Result {
+    let path = try makeTemporaryDirectory(in: parent)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    return try body(path)
+}
+
+private func makeTemporaryDirectory(in parent: String) throws -> String {
+    let path =
+        URL(fileURLWithPath: parent).standardizedFileURL.path + "/vedette-benchmarks-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    return path
+}
