@@ -75,7 +75,9 @@ let package = Package(
         room("EventLog", "EventLog", ["LMDB", crypto]),
         room("Projections", "Projections", ["Registry", "EventLog", crypto]),
         room("Identity", "Identity", ["Registry", crypto]),
-        room("Conductor", "Conductor", ["Registry", "EventLog", "Projections", "Identity", "Threads", logging]),
+        room(
+            "Conductor", "Conductor",
+            ["Registry", "EventLog", "Projections", "Identity", "Threads", logging]),
 
         // Those who watch.
         room(
@@ -99,16 +101,20 @@ let package = Package(
             name: "vedette",
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
-                "VIMDrivers", "RESTRequests", argumentParser, asyncHTTPClient, configuration, logging, nioCore,
-                nioHTTP1, serviceLifecycle, unixSignals, .product(name: "SystemPackage", package: "swift-system"),
+                "VIMDrivers", "RESTRequests", argumentParser, asyncHTTPClient, configuration, logging,
+                nioCore,
+                nioHTTP1, serviceLifecycle, unixSignals,
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Sources/Programs/vedette", swiftSettings: settings),
         .executableTarget(
-            name: "embedding-example", dependencies: ["Registry", "EventLog", "Projections", "Conductor", logging],
+            name: "embedding-example",
+            dependencies: ["Registry", "EventLog", "Projections", "Conductor", logging],
             path: "Sources/Programs/embedding-example", packageAccess: false, swiftSettings: settings),
 
         .target(
-            name: "Samples", dependencies: ["Registry"], path: "Tests/Fixtures/Samples", swiftSettings: settings),
+            name: "Samples", dependencies: ["Registry"], path: "Tests/Fixtures/Samples",
+            swiftSettings: settings),
         tests("LMDBTests", ["LMDB", "Samples"]),
         tests("EventLogTests", ["EventLog", "LMDB", "Samples", crypto]),
         tests("RegistryTests", ["Registry", "Samples"]),

@@ -45,7 +45,8 @@ final class CommitPipeline: Sendable {
         DedicatedThread(name: "vedette-writer") { [self] in
             var writer = Writer(
                 log: log, epoch: epoch, working: acknowledged.withLock { $0 }, logger: logger)
-            while let submissions = next() {
+            var submissions: [Submission] = []
+            while next(&submissions) {
                 var rest = submissions[...]
                 while !rest.isEmpty { commit(&rest, with: &writer) }
                 writer.checkpointIfDue(isStopping: false)
@@ -58,11 +59,16 @@ final class CommitPipeline: Sendable {
     func submit(_ command: Command, vault: [VaultChange] = []) async throws(CommandFailure) -> Outcome {
         let result = await withCheckedContinuation { caller in
             let submission = Submission(command: command, vault: vault, caller: caller)
-            let isStopping = waiting.withLock { waiting in
+            let (isStopping, isFirst) = waiting.withLock { waiting in
+                let isFirst = waiting.submissions.isEmpty
                 if !waiting.isStopping { waiting.submissions.append(submission) }
-                return waiting.isStopping
+                return (waiting.isStopping, isFirst)
             }
-            if isStopping { caller.resume(returning: .failure(.stopped)) } else { bell.ring() }
+            if isStopping {
+                caller.resume(returning: .failure(.stopped))
+            } else if isFirst {
+                bell.ring()
+            }
         }
         return try result.get()
     }
@@ -73,7 +79,9 @@ final class CommitPipeline: Sendable {
         bell.ring()
     }
 
-    /// Reads the acknowledged state. The body runs under a lock that the writer needs: it must be quick.
+    /// Reads the acknowledged state.
+    ///
+    /// The body runs under a lock that the writer needs: it must be quick.
     func read<Result>(_ body: (borrowing VIMTable) -> Result) -> Result {
         acknowledged.withLock { body($0) }
     }
@@ -81,14 +89,21 @@ final class CommitPipeline: Sendable {
     /// Whether the last commit failed.
     var isDiskFailing: Bool { isFailing.load(ordering: .relaxed) }
 
-    private func next() -> [Submission]? {
+    /// Waits for submissions; false when there will be no more.
+    ///
+    /// The array handed in is taken in exchange, so that two arrays go to and fro and none grows anew.
+    private func next(_ submissions: inout [Submission]) -> Bool {
+        submissions.removeAll(keepingCapacity: true)
         while true {
-            let (submissions, isStopping) = waiting.withLock { waiting in
-                defer { waiting.submissions = [] }
-                return (waiting.submissions, waiting.isStopping)
+            var taken = submissions
+            submissions = []
+            let isStopping = waiting.withLock { waiting in
+                swap(&waiting.submissions, &taken)
+                return waiting.isStopping
             }
-            if !submissions.isEmpty { return submissions }
-            if isStopping { return nil }
+            submissions = taken
+            if !submissions.isEmpty { return true }
+            if isStopping { return false }
             bell.wait()
         }
     }
@@ -96,12 +111,15 @@ final class CommitPipeline: Sendable {
     /// Commits as many of the submissions as one batch takes, and resumes their callers.
     private func commit(_ submissions: inout ArraySlice<Submission>, with writer: inout Writer) {
         writer.begin(at: now())
-        var answers: [(Submission, Result<Outcome, CommandFailure>)] = []
+        var answers: [Result<Outcome, CommandFailure>] = []
         answers.reserveCapacity(submissions.count)
-        while let submission = submissions.first, writer.batch.hasRoom {
-            submissions.removeFirst()
-            answers.append((submission, writer.decideAndGather(submission)))
+        var end = submissions.startIndex
+        while end < submissions.endIndex, writer.batch.hasRoom {
+            answers.append(writer.decideAndGather(submissions[end]))
+            end += 1
         }
+        let taken = submissions[..<end]
+        submissions = submissions[end...]
         if !writer.batch.isEmpty {
             do throws(EventLogError) {
                 try writer.commit()
@@ -112,11 +130,11 @@ final class CommitPipeline: Sendable {
                 isFailing.store(true, ordering: .relaxed)
                 let failure = CommandFailure.notStored(error.sentence)
                 acknowledged.withLock { writer.takeBack(to: $0) }
-                for (submission, _) in answers { submission.caller.resume(returning: .failure(failure)) }
+                for submission in taken { submission.caller.resume(returning: .failure(failure)) }
                 return
             }
         }
-        for (submission, answer) in answers { submission.caller.resume(returning: answer) }
+        for (submission, answer) in zip(taken, answers) { submission.caller.resume(returning: answer) }
     }
 }
 
@@ -150,11 +168,12 @@ private struct Writer {
         if isBackwards, !wasBackwards {
             let last = Timestamp(microseconds: head.time)
             logger.warning(
-                "the clock went back: events keep the time of the last one until it has caught up",
+                "the clock went back: events follow the last one by a microsecond until it has caught up",
                 metadata: ["clock": "\(now)", "last": "\(last)"])
         }
         wasBackwards = isBackwards
-        batch.reset(firstPosition: head.position + 1, time: max(now.microseconds, head.time))
+        // Later than the batch before, so that a report is seen to be a new one (`SilenceWatch`).
+        batch.reset(firstPosition: head.position + 1, time: max(now.microseconds, head.time + 1))
         events.removeAll(keepingCapacity: true)
         vault.removeAll(keepingCapacity: true)
     }

@@ -22,7 +22,9 @@ public final class Conductor: Sendable {
     public struct Options: Sendable {
         /// The directory of the log; made if it is not there.
         public var directory: String
-        /// The file of the master key; nil means `master.key` in the directory. Made if there is no log yet.
+        /// The file of the master key; nil means `master.key` in the directory.
+        ///
+        /// Made if there is no log yet.
         public var masterKeyFile: String?
         /// The program's version, for `conductor.epoch_started`.
         public var version = "embedded"
@@ -37,7 +39,8 @@ public final class Conductor: Sendable {
         public init(directory: String) { self.directory = directory }
     }
 
-    private let log: EventLog
+    /// Nil once the conductor has stopped.
+    private let log: Mutex<EventLog?>
     private let pipeline: CommitPipeline
     private let thread: DedicatedThread
     private let vault: CredentialVault
@@ -61,6 +64,7 @@ public final class Conductor: Sendable {
     ///
     /// - Throws: ``StartFault`` with one sentence that says what to do; nothing is changed then.
     public init(_ options: Options, logger: Logger) async throws(StartFault) {
+        let log: EventLog
         do throws(EventLogError) {
             log = try EventLog(
                 directory: options.directory, access: .write, mapByteCount: options.mapByteCount)
@@ -71,6 +75,7 @@ public final class Conductor: Sendable {
                 master: try MasterKey(file: keyFile, mayCreate: log.head.position == 0))
         } catch { throw StartFault(error.sentence) }
         let replay = try Conductor.replay(log, progress: options.progress)
+        self.log = Mutex(log)
         let epoch = log.head.epoch + 1
         start = StartReport(
             checkpointPosition: replay.checkpointPosition, replayedCount: replay.eventCount, epoch: epoch)
@@ -86,7 +91,8 @@ public final class Conductor: Sendable {
         }
     }
 
-    /// Commits what waits, stores a checkpoint and lets the log go. Later calls throw ``CommandFailure/stopped``.
+    /// Commits what waits, stores a checkpoint and lets the log go; later calls throw
+    /// ``CommandFailure/stopped``.
     public func stop() async {
         guard !isStopped.exchange(true, ordering: .relaxed) else { return }
         pipeline.stop()
@@ -98,6 +104,7 @@ public final class Conductor: Sendable {
                 continuation.resume()
             }
         }
+        log.withLock { $0 = nil }
         changes.end()
     }
 
@@ -112,14 +119,18 @@ public final class Conductor: Sendable {
         return try await report(StatusReport(id: id, status: status, actionID: actionID, finding: finding))
     }
 
-    /// Reads the acknowledged state. The body must be quick: it runs under a lock that the writer needs.
+    /// Reads the acknowledged state.
+    ///
+    /// The body must be quick: it runs under a lock that the writer needs.
     public func read<Result>(_ body: (borrowing VIMTable) -> Result) -> Result { pipeline.read(body) }
 
     /// Whether the last commit failed: monitors are then silent through no fault of their own.
     public var isDiskFailing: Bool { pipeline.isDiskFailing }
 
     /// Elements whenever VIMs were registered, changed, deregistered or got another monitor action; for one
-    /// consumer. ``takeChangedVIMs()`` tells which.
+    /// consumer.
+    ///
+    /// ``takeChangedVIMs()`` tells which.
     public var changeSignals: AsyncStream<Void> { changes.signals }
 
     /// The VIMs changed since the last call, as they are now.
@@ -153,6 +164,7 @@ public final class Conductor: Sendable {
     }
 
     private func dataKey(of id: VIMID) throws(CommandFailure) -> CredentialVault.DataKey {
+        guard let log = log.withLock({ $0 }) else { throw .stopped }
         let wrapped: [UInt8]?
         do throws(EventLogError) { wrapped = try log.vaultValue(for: id.value.bytes) } catch {
             throw .notStored(error.sentence)

@@ -8,16 +8,21 @@ public import Registry
 /// having seen a change; a change only makes it look sooner.
 public struct Reconciler: Sendable {
     /// Everything is compared so often, whether or not a change was seen.
-    public static let fullPassInterval: Duration = .seconds(30)
+    public static let defaultFullPassInterval: Duration = .seconds(30)
     /// So many launches are under way at once, so that their events share commits.
     static let launchMax = 256
 
     private let conductor: Conductor
     private let backend: any MonitorBackend
+    private let fullPassInterval: Duration
     private let logger: Logger
 
     /// A reconciler between a conductor and a backend.
-    public init(conductor: Conductor, backend: any MonitorBackend, logger: Logger) {
+    public init(
+        conductor: Conductor, backend: any MonitorBackend,
+        fullPassInterval: Duration = defaultFullPassInterval, logger: Logger
+    ) {
+        self.fullPassInterval = fullPassInterval
         self.conductor = conductor
         self.backend = backend
         self.logger = logger
@@ -32,14 +37,14 @@ public struct Reconciler: Sendable {
                 tick.finish()
             }
             group.addTask {
-                while (try? await Task.sleep(for: Reconciler.fullPassInterval)) != nil { tick.yield() }
+                while (try? await Task.sleep(for: fullPassInterval)) != nil { tick.yield() }
             }
             var adjusted: [VIMID: MonitorAssignment] = [:]
             var nextFullPass = ContinuousClock.now
             for await _ in ReconcilerTicks(first: (), then: ticks) {
                 let changed = conductor.takeChangedVIMs()
                 if ContinuousClock.now >= nextFullPass {
-                    nextFullPass = .now + Reconciler.fullPassInterval
+                    nextFullPass = .now + fullPassInterval
                     await pass(over: conductor.registeredVIMs(), isFull: true, adjusted: &adjusted)
                 } else {
                     await pass(over: changed, isFull: false, adjusted: &adjusted)
@@ -121,8 +126,8 @@ struct Reconciliation {
             launch.append(assignment)
         }
         guard isComplete else { return }
-        let wantedIDs = Set(wanted.lazy.filter(\.isRegistered).map(\.id))
-        for (id, actionID) in running where !wantedIDs.contains(id) {
+        let seen = Set(wanted.lazy.map(\.id))
+        for (id, actionID) in running where !seen.contains(id) {
             stop.append((id, actionID, reason: "deregistered"))
         }
     }

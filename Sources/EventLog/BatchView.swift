@@ -1,4 +1,6 @@
-/// A stored batch, pointing into the file. Valid only inside the closure it was handed to.
+/// A stored batch, pointing into the file.
+///
+/// Valid only inside the closure it was handed to.
 public struct BatchView {
     /// The position of its first event.
     public let firstPosition: UInt64
@@ -23,7 +25,9 @@ public struct BatchView {
     /// The seal its bytes deserve after the seal before it; compare it with the header's.
     public func computedSeal(after previous: Seal) -> Seal { Seal(closing: bytes, after: previous) }
 
-    /// Walks the events in order; the body returns false to stop. False if it was stopped.
+    /// Walks the events in order; the body returns false to stop.
+    ///
+    /// False if it was stopped.
     ///
     /// - Throws: ``FormatFault`` if lengths do not add up; events before the fault were handed out.
     @inlinable
@@ -59,7 +63,9 @@ public struct BatchView {
     }
 }
 
-/// An event as it lies in the log. Valid only inside the closure it was handed to.
+/// An event as it lies in the log.
+///
+/// Valid only inside the closure it was handed to.
 public struct RecordedEvent {
     /// Its gapless place in the log, from 1.
     public let position: UInt64

@@ -29,7 +29,9 @@ public struct Checkpoint: Hashable, Sendable {
 extension EventLog {
     private static let frontByteCount = 56
 
-    /// Replaces the stored checkpoint. Must be called by the one writer thread.
+    /// Replaces the stored checkpoint.
+    ///
+    /// Must be called by the one writer thread.
     public func write(_ checkpoint: Checkpoint) throws(EventLogError) {
         let chunks = stride(from: 0, to: checkpoint.rows.count, by: Limits.checkpointChunkByteMax).map {
             checkpoint.rows[$0..<min($0 + Limits.checkpointChunkByteMax, checkpoint.rows.count)]
@@ -44,7 +46,9 @@ extension EventLog {
         }
     }
 
-    /// Throws the stored checkpoint away. Must be called by the one writer thread, or beside no server.
+    /// Throws the stored checkpoint away.
+    ///
+    /// Must be called by the one writer thread, or beside no server.
     public func dropCheckpoint() throws(EventLogError) {
         try writeAside { (transaction) throws(LMDBError) in try transaction.removeAll(in: checkpoints) }
     }

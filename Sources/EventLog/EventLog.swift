@@ -37,8 +37,9 @@ public struct VaultChange: Hashable, Sendable {
 /// The append-only log: batches of sealed events in one LMDB file.
 ///
 /// Rules:
-/// - Only one process writes (a lock file says who) and within it only one thread calls ``append(_:epoch:vault:)``
-///   and the checkpoint's writers. Why: LMDB's write transactions belong to a thread, and the log is one order.
+/// - Only one process writes (a lock file says who), and within it only one thread calls
+///   ``append(_:epoch:vault:)`` and the checkpoint's writers. Why: LMDB's write transactions belong to a
+///   thread, and the log is one order.
 /// - Any number of processes and threads read, at any time.
 /// - What ``append(_:epoch:vault:)`` returned is durable; what it threw left nothing behind.
 public final class EventLog: Sendable {
@@ -181,6 +182,18 @@ public final class EventLog: Sendable {
     }
 
     static let fileName = "events.lmdb"
+
+    /// Lets the process end with one sentence, instead of a crash, if a page of a directory's file is so
+    /// damaged that it cannot be read; for programs, while they open and read (see `MapGuard`).
+    public static func explainDamagedPages(of directory: String, exitCode: Int32 = 1) {
+        let error = EventLogError.damaged(
+            path: directory + "/" + fileName, position: 0,
+            what: "a page leads beyond the file or its own bounds")
+        MapGuard.install(sentence: "vedette: " + error.sentence, exitCode: exitCode)
+    }
+
+    /// Ends what ``explainDamagedPages(of:exitCode:)`` began.
+    public static func stopExplainingDamagedPages() { MapGuard.remove() }
 
     private func apply(_ change: VaultChange, in transaction: borrowing WriteTransaction) throws(LMDBError) {
         if let value = change.value {

@@ -1,6 +1,8 @@
 import LMDB
 
-/// What the log could not do. Every case renders as one sentence that names the path and says what to do.
+/// What the log could not do.
+///
+/// Every case renders as one sentence that names the path and says what to do.
 public enum EventLogError: Error, Hashable, Sendable {
     /// The directory is not there, cannot be made or cannot be used.
     case directory(path: String, reason: String)

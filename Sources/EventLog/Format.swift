@@ -1,4 +1,6 @@
-/// The bytes of the log, as they must read for ten years. All numbers are little-endian.
+/// The bytes of the log, as they must read for ten years.
+///
+/// All numbers are little-endian.
 ///
 /// One commit is one LMDB value in the database `batches`. Its key is the position of its first event
 /// (an unsigned 64-bit integer, `MDB_INTEGERKEY`); its value is a ``BatchHeader`` and the events, each an

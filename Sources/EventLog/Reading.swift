@@ -25,12 +25,15 @@ extension ReadError where Failure == Never {
 
 extension EventLog {
     /// Hands whole batches to the body in order, beginning with the one that holds `position`, up to the
-    /// end of the log as it stands when it is reached. The body returns false to stop.
+    /// end of the log as it stands when it is reached.
     ///
-    /// The view of the file is renewed between batches, so a long reading never keeps LMDB from reusing pages.
+    /// The body returns false to stop.
+    ///
+    /// The view of the file is renewed between batches: a long reading never keeps LMDB from reusing pages.
     ///
     /// - Parameter verifyingSeals: recompute each batch's seal from its bytes and the seal stored before it.
-    /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first batch that is not what it should be.
+    /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first batch that is not what it should
+    ///   be.
     public func readBatches<Failure: Error>(
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (BatchView) throws(Failure) -> Bool
@@ -51,9 +54,12 @@ extension EventLog {
         }
     }
 
-    /// Hands events to the body in order, beginning at a position. The body returns false to stop.
+    /// Hands events to the body in order, beginning at a position.
     ///
-    /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first event that is not what it should be.
+    /// The body returns false to stop.
+    ///
+    /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first event that is not what it should
+    ///   be.
     public func readEvents<Failure: Error>(
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (RecordedEvent) throws(Failure) -> Bool

@@ -55,15 +55,20 @@ public struct MasterKey: Sendable {
             let digits = String(byte, radix: 16)
             return digits.count == 1 ? "0" + digits : digits
         }.joined()
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        // Whole or not at all: a kill between making the file and filling it would leave no key in it.
+        let draft = path + ".new"
+        unlink(draft)
+        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw MasterKeyFault(path, "cannot be created (\(systemWords()))") }
-        defer { close(descriptor) }
-        let line = Array((text + "\n").utf8)
-        guard write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0 else {
-            let words = systemWords()
-            unlink(path)
-            throw MasterKeyFault(path, "cannot be written (\(words))")
+        defer {
+            close(descriptor)
+            unlink(draft)
         }
+        let line = Array((text + "\n").utf8)
+        // A link, since a rename would put the key over one that another process made meanwhile.
+        guard write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0,
+            link(draft, path) == 0
+        else { throw MasterKeyFault(path, "cannot be written (\(systemWords()))") }
         guard let key = MasterKey(bytes: fresh) else { throw MasterKeyFault(path, "has no 32 bytes") }
         self = key
     }
@@ -73,7 +78,7 @@ public struct MasterKey: Sendable {
         var bytes: [UInt8] = []
         for index in stride(from: 0, to: digits.count, by: 2) {
             let pair = String(decoding: digits[index...index + 1], as: UTF8.self)
-            guard let byte = UInt8(pair, radix: 16) else { return nil }
+            guard let byte = UInt8(pair, radix: 16), !pair.hasPrefix("+") else { return nil }
             bytes.append(byte)
         }
         return bytes

@@ -70,7 +70,7 @@ public struct Replay: Sendable {
         self.table = table
     }
 
-    /// The table a checkpoint holds; nil if it is of another history, of another schema or of a later position.
+    /// The table a checkpoint holds; nil if it is of another history, another schema or a later position.
     public static func table(of checkpoint: Checkpoint?, in log: EventLog, upTo end: UInt64?) -> VIMTable? {
         guard let checkpoint, checkpoint.schema == VIMTable.schema, checkpoint.position <= end ?? .max,
             let head = try? log.head(at: checkpoint.position), head.position == checkpoint.position,

@@ -105,6 +105,10 @@ public struct VIMTable: Sendable {
         }
         try expect(placed.position, stream: placed.stream)
         guard placed.stream > 0 else {
+            guard placed.event.mayStandOutsideVIMs else {
+                throw ProjectionFault(
+                    position: placed.position, "\(placed.event.type.name) in the conductor's own stream")
+            }
             lastConductorPosition = placed.position
             position = placed.position
             return
@@ -126,14 +130,14 @@ public struct VIMTable: Sendable {
         _ reported: VIMStatusReported, stream: UInt32, position: UInt64, time: Timestamp
     ) throws(ProjectionFault) {
         try expect(position, stream: stream)
+        let row = Int(stream) - 1
+        guard row < ids.count else {
+            throw ProjectionFault(position: position, "a report in stream \(stream), which has no VIM")
+        }
         self.position = position
         guard stream > 0 else {
             lastConductorPosition = position
             return
-        }
-        let row = Int(stream) - 1
-        guard row < ids.count else {
-            throw ProjectionFault(position: position, "a report in stream \(stream), which has no VIM")
         }
         lastPositions[row] = position
         if watches[row].evolve(by: reported, at: time) {
@@ -250,6 +254,17 @@ public struct ProjectionFault: Error, Hashable, Sendable {
     init(position: UInt64, _ sentence: String) {
         self.position = position
         self.sentence = sentence
+    }
+}
+
+extension Event {
+    fileprivate var mayStandOutsideVIMs: Bool {
+        switch self {
+        case .epochStarted, .commandRefused, .vimStatusReported: true
+        case .vimRegistered, .vimUpdated, .vimDeregistered, .vimMonitorAssigned, .vimMonitorLaunched,
+            .vimMonitorStopped, .vimCredentialsShredded:
+            false
+        }
     }
 }
 

@@ -24,7 +24,7 @@ struct CheckpointTests {
     }
 
     @Test(
-        "There is none at first; a new one replaces the old one, also a longer by a shorter; dropped it is gone"
+        "None at first; a new one replaces the old one, also a longer by a shorter; dropped it is gone"
     )
     func replace() throws {
         try withTemporaryDirectory { directory in

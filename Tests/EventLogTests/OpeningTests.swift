@@ -204,7 +204,7 @@ struct OpeningTests {
             let path = directory + "/events.lmdb"
             try withLog(in: directory) { (log) throws in for _ in 0..<10 { try log.append([Said()]) } }
             let whole = try Data(contentsOf: URL(fileURLWithPath: path))
-            // Page header and meta data: flags, magic, version, map size, page size, depths, counts, last page.
+            // Page header and meta data: flags, magic, version, map and page size, depths, counts, last page.
             for page in 0..<2 {
                 for offset in [10, 16, 20, 38, 40, 41, 42, 43, 136, 137, 143, 144, 151] {
                     for byte in [UInt8(0), 0x7F, 0xFF] {

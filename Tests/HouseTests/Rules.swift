@@ -53,8 +53,10 @@ enum Rules {
     static func words(in file: SourceFile) -> [Finding] {
         file.codeLines.enumerated().flatMap { index, line -> [Finding] in
             let never = banned.filter { line.contains($0.word) }.map { "\($0.word): \($0.why)" }
-            let unreasoned = onlyWithReason.filter { line.contains($0) && !file.hasReason(at: index) }
-                .map { "\($0) needs a comment, here or on the line before, that says why it is right" }
+            let unreasoned = onlyWithReason.filter {
+                line.contains($0) && !file.hasReason(at: index, for: $0)
+            }
+            .map { "\($0) needs a comment, here or on the line before, that says why it is right" }
             return (never + unreasoned).map { Finding(path: file.path, line: index + 1, sentence: $0) }
         }
     }

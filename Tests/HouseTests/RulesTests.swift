@@ -77,8 +77,11 @@ struct RulesTests {
     func reasoned(word: String) {
         let beside = SourceFile("a.swift", "let a = 1\n\(word) b  // the parser checked it")
         let above = SourceFile("a.swift", "// the parser checked it\n\(word) b")
+        let group = SourceFile(
+            "a.swift", "// the parser checked both\n\(word) b\n\(word) c\n\nlet d = 1\n\(word) e")
         #expect(Rules.words(in: beside).isEmpty)
         #expect(Rules.words(in: above).isEmpty)
+        #expect(Rules.words(in: group).map(\.line) == [6])
     }
 
     @Test("A word in a comment or a string is not code")

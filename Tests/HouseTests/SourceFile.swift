@@ -38,10 +38,13 @@ struct SourceFile: Sendable {
         return code
     }
 
-    /// Whether a comment on this line or the one before says why; indices count from 0.
-    func hasReason(at index: Int) -> Bool {
-        let before = index > 0 ? lines[index - 1].trimmingCharacters(in: .whitespaces) : ""
-        return lines[index].contains("// ") || before.hasPrefix("//")
+    /// Whether a comment on this line, or above it and the lines before that need the same reason, says why;
+    /// indices count from 0.
+    func hasReason(at index: Int, for word: String) -> Bool {
+        if lines[index].contains("// ") { return true }
+        guard index > 0 else { return false }
+        if lines[index - 1].trimmingCharacters(in: .whitespaces).hasPrefix("//") { return true }
+        return codeLines[index - 1].contains(word) && hasReason(at: index - 1, for: word)
     }
 }
 

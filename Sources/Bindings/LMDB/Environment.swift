@@ -47,6 +47,8 @@ public final class Environment: @unchecked Sendable {
         // From here on a throw runs deinit, which closes.
         try check(mdb_env_set_mapsize(handle, options.mapByteCount))
         try check(mdb_env_set_maxdbs(handle, options.databaseCountMax))
+        // A failed assertion means a damaged page; after this call the library aborts the process.
+        try check(mdb_env_set_assert(handle) { _, _ in MapGuard.end() })
         var flags = UInt32(MDB_NOTLS | MDB_NOSUBDIR)
         if options.readOnly { flags |= UInt32(MDB_RDONLY) }
         try check(mdb_env_open(handle, path, flags, options.mode))

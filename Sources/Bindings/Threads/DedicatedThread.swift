@@ -24,7 +24,9 @@ public struct DedicatedThread: Sendable {
         self.handle = handle
     }
 
-    /// Waits until the body has ended. Call once, and not from the cooperative pool unless it ends soon.
+    /// Waits until the body has ended.
+    ///
+    /// Call once, and not from the cooperative pool unless it ends soon.
     public func join() { pthread_join(handle, nil) }
 
     private final class Box: Sendable {

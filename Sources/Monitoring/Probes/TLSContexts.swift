@@ -1,7 +1,7 @@
 import NIOSSL
 import Synchronization
 
-/// TLS contexts by their profile: making one reads and parses certificates, so VIMs with equal profiles share.
+/// TLS contexts by their profile: making one parses certificates, so VIMs with equal profiles share.
 final class TLSContexts: Sendable {
     /// Contexts kept; beyond that the one used longest ago goes.
     static let contextsMax = 256

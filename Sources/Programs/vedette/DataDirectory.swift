@@ -9,7 +9,10 @@ import Registry
 struct DataDirectory: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The directory of the log (environment: VEDETTE_DATA_DIRECTORY; default: \(DataDirectory.standard)).",
+            """
+            The directory of the log (environment: VEDETTE_DATA_DIRECTORY; default: \
+            \(DataDirectory.standard)).
+            """,
             valueName: "dir"))
     var dataDirectory: String?
 
@@ -25,6 +28,7 @@ struct DataDirectory: ParsableArguments {
     }
 
     func open(_ access: EventLog.Access = .read) throws -> EventLog {
+        EventLog.explainDamagedPages(of: path)
         do throws(EventLogError) { return try EventLog(directory: path, access: access) } catch {
             throw Failure(error.sentence)
         }
@@ -82,7 +86,7 @@ enum Moment {
         }
     }
 
-    /// RFC 3339, the same with a space and without zone (UTC), a date, or a time ago: `90s`, `5m`, `2h`, `3d`.
+    /// RFC 3339, the same with a space and without zone (UTC), a date, or how long ago: `90s`, `5m`, `2h`.
     static func time(_ text: String, flag: String) throws -> Timestamp {
         let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
         if let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), count >= 0,
@@ -104,8 +108,8 @@ enum Moment {
         }
         guard let date = try? Date(normal, strategy: .iso8601), date.timeIntervalSince1970 >= 0 else {
             throw Failure.usage(
-                "\(flag): '\(text)' is no time: write 2026-11-23T01:29:53Z, 2026-11-23, or how long ago: 90s, 5m, "
-                    + "2h, 3d")
+                "\(flag): '\(text)' is no time: write 2026-11-23T01:29:53Z, 2026-11-23, or how long ago: "
+                    + "90s, 5m, 2h, 3d")
         }
         return Timestamp(microseconds: UInt64(Int64(date.timeIntervalSince1970) * 1_000_000 + microseconds))
     }

@@ -10,9 +10,9 @@ struct Rebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Drop the checkpoint and replay the log from the first event; --check only compares.",
         discussion: """
-            Replay verifies every seal on the way. With --check nothing is written: what the checkpoint holds is \
-            compared, row by row, with what replay gives at the same position, and the exit code is 1 with the \
-            difference if they part.
+            Replay verifies every seal on the way. With --check nothing is written: what the checkpoint \
+            holds is compared, row by row, with what replay gives at the same position, and the exit code \
+            is 1 with the difference if they part.
             """)
 
     @OptionGroup var directory: DataDirectory
@@ -69,6 +69,10 @@ struct Rebuild: AsyncParsableCommand {
         } catch { throw Failure(error.sentence(for: log)) }
     }
 
+    private func counted(_ count: UInt64, _ noun: String) -> String {
+        "\(count) \(noun)\(count == 1 ? "" : "s")"
+    }
+
     private func report(_ replay: Replay, checkpoint: Checkpoint?, differences: [Difference], seconds: Double)
     {
         let table = replay.table
@@ -93,8 +97,8 @@ struct Rebuild: AsyncParsableCommand {
             return print(line.text)
         }
         print(
-            "\(replay.eventCount) \(replay.eventCount == 1 ? "event" : "events") replayed and their seals verified, \(rate) events/s; "
-                + "\(table.registeredCount) \(table.registeredCount == 1 ? "VIM" : "VIMs") registered at position \(table.position)"
+            "\(counted(replay.eventCount, "event")) replayed and their seals verified, \(rate) events/s; "
+                + "\(counted(UInt64(table.registeredCount), "VIM")) registered at position \(table.position)"
         )
         guard check else { return print("a new checkpoint is stored") }
         guard let checkpoint else { return print("there is no checkpoint to compare with") }

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Glibc
 
-/// The command line. It wires the rooms together and decides nothing.
+/// The command line.
+///
+/// It wires the rooms together and decides nothing.
 @main
 struct Vedette: AsyncParsableCommand {
     static let version = "0.1.0"
@@ -19,8 +21,8 @@ struct Vedette: AsyncParsableCommand {
               vedette vim list
               vedette audit log --follow
 
-            Every command but serve reads the data directory itself, so it works beside a running server as well \
-            as without one. Exit codes: 0 done, 1 failed or not found, 2 the command was not understood.
+            Every command but serve reads the data directory itself, so it works beside a running server as \
+            well as without one. Exit codes: 0 done, 1 failed or not found, 2 the command was not understood.
             """,
         version: version,
         subcommands: [Serve.self, VIMCommand.self, Audit.self, Rebuild.self])

@@ -6,21 +6,21 @@
 /// ``decide(_:on:)`` needs neither a clock nor a random source.
 public enum Command: Sendable {
     /// Take a VIM into the registry.
-    case register(RegisterVIM)
+    indirect case register(RegisterVIM)
     /// Change what was said of a VIM.
-    case update(UpdateVIM)
+    indirect case update(UpdateVIM)
     /// Stop watching a VIM and forget its credentials.
-    case deregister(DeregisterVIM)
+    indirect case deregister(DeregisterVIM)
     /// A monitor action's claim.
     case report(StatusReport)
     /// Make another action the wanted one.
-    case assignMonitor(AssignMonitor)
+    indirect case assignMonitor(AssignMonitor)
     /// Remember that a backend started an action.
-    case noteLaunch(MonitorNote)
+    indirect case noteLaunch(MonitorNote)
     /// Remember that a backend's action ended.
-    case noteStop(MonitorNote)
+    indirect case noteStop(MonitorNote)
     /// Remember that a conductor began to lead.
-    case startEpoch(EpochStarted)
+    indirect case startEpoch(EpochStarted)
 }
 
 /// The wish to register a VIM.

@@ -1,7 +1,7 @@
 /// The answer to a command that was not refused.
 public enum Outcome: Sendable {
     /// The VIM as it is after the command (registered, updated, deregistered).
-    case vim(VIM)
+    indirect case vim(VIM)
     /// The answer to a status report.
     case reported(ReportAnswer)
     /// A new action was assigned, or a note was taken.

@@ -38,8 +38,8 @@ struct EventPrinter {
         let head = "\(padding)\(position)  \(Terminal.painted(placed.time.description, .dim))  "
         let type = placed.event.type.name
         let typeField = type + String(repeating: " ", count: max(0, 25 - type.count))
-        return head
-            + "\(typeField)  \(Terminal.painted(Terminal.shown(name ?? "-"), .bold))  \(summary(placed.event))"
+        let who = Terminal.painted(Terminal.shown(name ?? "-"), .bold)
+        return head + "\(typeField)  \(who)  \(summary(placed.event))"
     }
 
     private func summary(_ event: Event) -> String {

@@ -7,9 +7,9 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the server: the REST API, the conductor with its log, and the monitor actions.",
         discussion: """
-            Every option may also stand in the environment (--monitor-interval is VEDETTE_MONITOR_INTERVAL) or in \
-            a YAML file named by --configuration-file (monitor-interval: 5). A flag wins over the environment, \
-            and that over the file.
+            Every option may also stand in the environment (--monitor-interval is VEDETTE_MONITOR_INTERVAL) \
+            or in a YAML file named by --configuration-file (monitor-interval: 5). A flag wins over the \
+            environment, and that over the file.
 
             SIGTERM and SIGINT finish what is under way, sync, and exit 0.
             """)
@@ -29,12 +29,15 @@ struct Serve: AsyncParsableCommand {
     var legacyStatusCodes = false
     @Option(
         help: ArgumentHelp(
-            "'required': a VIM must answer to be registered; 'deferred': its monitor will tell (default: required).",
+            "'required' (default): a VIM must answer to be registered; 'deferred': its monitor tells.",
             valueName: "when"))
     var registrationCheck: String?
     @Option(
         help: ArgumentHelp(
-            "The file of the key that encrypts credentials; made with mode 0600 if the log is new (default: master.key in the data directory).",
+            """
+            The file of the key that encrypts credentials; made with mode 0600 if the log is new (default: \
+            master.key in the data directory).
+            """,
             valueName: "file"))
     var masterKeyFile: String?
     @Option(
@@ -58,7 +61,7 @@ struct Serve: AsyncParsableCommand {
     var monitorProbe: String?
     @Option(
         help: ArgumentHelp(
-            "Seconds after which a monitor action reports although nothing changed, at most 60 (default: 60).",
+            "Seconds after which an action reports although nothing changed, at most 60 (default: 60).",
             valueName: "seconds"))
     var reportInterval: Double?
     @Option(

@@ -30,8 +30,9 @@ struct ServeSettings: Sendable {
         let insecure = try flags.insecure || sources.flag("insecure")
         guard insecure || ServeSettings.isLoopback(host) else {
             throw Failure.usage(
-                "--listen \(host): without authentication this server listens on loopback only; name 127.0.0.1, or "
-                    + "add --insecure if everybody who can reach \(host) may register and delete VIMs")
+                "--listen \(host): without authentication this server listens on loopback only; name "
+                    + "127.0.0.1, or add --insecure if all who can reach it may register and delete VIMs"
+            )
         }
         legacyStatusCodes = try flags.legacyStatusCodes || sources.flag("legacy-status-codes")
         registrationCheck =

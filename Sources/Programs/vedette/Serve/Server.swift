@@ -1,4 +1,5 @@
 import Conductor
+import EventLog
 import Foundation
 import Glibc
 import Logging
@@ -44,6 +45,9 @@ struct Server {
         options.progress = {
             logger.debug("replaying", metadata: ["position": "\($0.position)", "end": "\($0.end)"])
         }
+        // While serving, a crash is better seen as one: the next start refuses the file in words.
+        EventLog.explainDamagedPages(of: settings.directory)
+        defer { EventLog.stopExplainingDamagedPages() }
         do throws(StartFault) {
             let conductor = try await Conductor(options, logger: logger)
             let start = conductor.start
@@ -104,8 +108,8 @@ struct Server {
             return error is Failure ? error : Failure(text)
         }
         return Failure(
-            "\(settings.host):\(settings.port) is in use already: stop what listens there, or choose another place "
-                + "with --listen")
+            "\(settings.host):\(settings.port) is in use already: stop what listens there, or choose another "
+                + "place with --listen")
     }
 }
 

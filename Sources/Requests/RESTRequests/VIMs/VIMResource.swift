@@ -199,7 +199,7 @@ extension VIMResource {
         guard givenCredentials != nil || change.edit.authURL != nil else { return change }
         let before: [String: JSONValue]
         do throws(APIError) { before = try await storedCredentials(of: vim) } catch {
-            // What cannot be opened any more can still be replaced: the VIM's answer tells whether it is whole.
+            // What cannot be opened any more can still be replaced; the VIM tells whether it is whole.
             guard givenCredentials != nil else { throw error }
             before = [:]
         }

@@ -6,7 +6,7 @@ enum Cell {
     case count(Int)
     /// A measured number and how many digits after the point people see of it.
     case number(Double, digits: Int = 0)
-    /// Median and range over the rounds.
+    /// Median and middle half over the rounds.
     case spread([Double], digits: Int = 0)
 
     var text: String {
@@ -23,12 +23,16 @@ enum Cell {
         case .text(let text): text
         case .count(let count): count
         case .number(let number, _): Cell.finite(number)
-        case .spread(let values, _):
-            [
-                "median": Cell.finite(Spread(values).median), "least": Cell.finite(Spread(values).least),
-                "most": Cell.finite(Spread(values).most), "rounds": values.map(Cell.finite),
-            ]
+        case .spread(let values, _): Cell.json(Spread(values), of: values)
         }
+    }
+
+    private static func json(_ spread: Spread, of values: [Double]) -> Any {
+        [
+            "median": finite(spread.median), "lower_quartile": finite(spread.lowerQuartile),
+            "upper_quartile": finite(spread.upperQuartile), "least": finite(spread.least),
+            "most": finite(spread.most), "rounds": values.map(finite),
+        ]
     }
 
     /// Large medians in thousands or millions, the range in the same unit.
@@ -39,7 +43,9 @@ enum Cell {
             case 1e4...: (" k", 1e3, 1)
             default: ("", 1.0, digits)
             }
-        let values = [spread.median, spread.least, spread.most].map { grouped($0 / divisor, digits) }
+        let values = [spread.median, spread.lowerQuartile, spread.upperQuartile].map {
+            grouped($0 / divisor, digits)
+        }
         return "\(values[0])\(unit) (\(values[1])-\(values[2]))"
     }
 

@@ -3,14 +3,24 @@ import Glibc
 /// Median and range of what was measured in several rounds.
 struct Spread {
     var median: Double
+    /// What a quarter and three quarters of the rounds did not exceed: the middle half of all rounds.
+    var lowerQuartile: Double
+    var upperQuartile: Double
     var least: Double
     var most: Double
 
     init(_ values: [Double]) {
         let sorted = values.sorted()
         precondition(!sorted.isEmpty, "a spread of nothing")
-        let middle = sorted.count / 2
-        median = sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
+        func quantile(_ share: Double) -> Double {
+            let place = share * Double(sorted.count - 1)
+            let below = sorted[Int(place)]
+            return below + (sorted[min(Int(place) + 1, sorted.count - 1)] - below)
+                * (place - place.rounded(.down))
+        }
+        median = quantile(0.5)
+        lowerQuartile = quantile(0.25)
+        upperQuartile = quantile(0.75)
         least = sorted[0]
         most = sorted[sorted.count - 1]
     }

@@ -17,8 +17,8 @@ struct Append: ParsableCommand {
     @OptionGroup var common: CommonOptions
     @Option(help: "Streams among which each event chooses one at random.") var streams = 10_000
     @Option(parsing: .upToNextOption, help: "Events in a batch.") var batches = [1, 64, 1_000, 10_000]
-    @Option(help: "Rounds.") var rounds = 5
-    @Option(help: "Seconds of the log's part in each round.") var seconds = 0.5
+    @Option(help: "Rounds; many short ones pair the contestants better on a busy machine.") var rounds = 25
+    @Option(help: "Seconds of the log's part in each round.") var seconds = 0.1
 
     func validate() throws {
         let range = 1...Limits.batchEventMax
@@ -33,7 +33,7 @@ struct Append: ParsableCommand {
             "append",
             configuration: common.facts + [
                 ("streams", .count(streams)), ("rounds", .count(rounds)),
-                ("seconds", .number(seconds, digits: 1)),
+                ("seconds", .number(seconds, digits: 2)),
             ],
             columns: [
                 Column("batch", "events/batch"), Column("log_per_second", "log/s"),

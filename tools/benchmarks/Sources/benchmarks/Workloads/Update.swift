@@ -19,8 +19,8 @@ struct Update: AsyncParsableCommand {
     @OptionGroup var common: CommonOptions
     @Option(help: "Registered VIMs, of which each call chooses one at random.") var vims = 10_000
     @Option(parsing: .upToNextOption, help: "Numbers of concurrent callers.") var callers = [1, 64, 1_024]
-    @Option(help: "Rounds.") var rounds = 5
-    @Option(help: "Seconds of the conductor's part in each round.") var seconds = 1.0
+    @Option(help: "Rounds; many short ones pair the contestants better on a busy machine.") var rounds = 25
+    @Option(help: "Seconds of the conductor's part in each round.") var seconds = 0.2
 
     func validate() throws {
         guard vims > 0, rounds > 0, seconds > 0, callers.allSatisfy({ $0 > 0 }) else {
@@ -32,7 +32,7 @@ struct Update: AsyncParsableCommand {
         var report = Report(
             "update",
             configuration: common.facts + [
-                ("vims", .count(vims)), ("rounds", .count(rounds)), ("seconds", .number(seconds, digits: 1)),
+                ("vims", .count(vims)), ("rounds", .count(rounds)), ("seconds", .number(seconds, digits: 2)),
             ],
             columns: [
                 Column("callers", "callers"), Column("batch_mean", "events/batch"),

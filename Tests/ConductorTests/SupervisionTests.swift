@@ -1,0 +1,121 @@
+import Registry
+import Samples
+import Testing
+
+@testable import Conductor
+
+@Suite("Silence")
+struct SilenceWatchTests {
+    @Test("An action that never speaks is lost after its deadline, and again until it is replaced")
+    func neverSpeaks() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        for second in stride(from: 0, through: 30, by: 10) {
+            #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(second)) == [], "\(second)")
+        }
+        for second in [40, 50] {
+            let lost = watch.scan([sign(1)], isDeaf: false, now: .seconds(second))
+            #expect(lost == [.init(id: .sample(1), actionID: .sample(1), silence: .seconds(second))])
+        }
+        #expect(watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(60)) == [])
+        #expect(watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(70)) == [])
+        _ = watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(80))
+        _ = watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(90))
+        #expect(watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(100)).count == 1)
+    }
+
+    @Test("Every report begins the deadline anew; the times in the reports do not matter, only their change")
+    func speaks() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        var now = 0
+        for reportedAt in [1, 1, 1, 500, 500, 500, 2, 2, 2] as [UInt64] {
+            #expect(watch.scan([sign(1, at: reportedAt)], isDeaf: false, now: .seconds(now)) == [])
+            now += 10
+        }
+        #expect(watch.scan([sign(1, at: 2)], isDeaf: false, now: .seconds(now)) == [])
+        #expect(
+            watch.scan([sign(1, at: 2)], isDeaf: false, now: .seconds(now + 10)).map(\.id) == [.sample(1)])
+    }
+
+    @Test("One silent among many is found")
+    func oneOfMany() {
+        var watch = SilenceWatch(deadline: .seconds(20), scanInterval: .seconds(10))
+        var lost: [SilenceWatch.Lost] = []
+        for second in stride(from: 0, through: 30, by: 10) {
+            let signs = (1...50).map { sign($0, at: $0 == 17 ? 1 : UInt64(second)) }
+            lost = watch.scan(signs, isDeaf: false, now: .seconds(second))
+        }
+        #expect(lost.map(\.id) == [.sample(17)])
+    }
+
+    @Test("Time in which nothing could be stored is nobody's silence")
+    func deaf() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        _ = watch.scan([sign(1)], isDeaf: false, now: .seconds(0))
+        for second in stride(from: 10, through: 600, by: 10) {
+            #expect(watch.scan([sign(1)], isDeaf: true, now: .seconds(second)) == [])
+        }
+        for second in [610, 620, 630] {
+            #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(second)) == [], "\(second)")
+        }
+        #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(640)).count == 1)
+    }
+
+    @Test("A scan that comes late itself takes nobody's time")
+    func late() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        _ = watch.scan([sign(1)], isDeaf: false, now: .seconds(0))
+        // Stopped for an hour: at most two intervals count.
+        #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(3_600)) == [])
+        #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(3_610)) == [])
+        #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(3_620)).count == 1)
+    }
+
+    @Test("A VIM that left and came back, and one that is new, have their whole deadline")
+    func comesBack() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        _ = watch.scan([sign(1)], isDeaf: false, now: .seconds(0))
+        _ = watch.scan([], isDeaf: false, now: .seconds(10))
+        _ = watch.scan([sign(1)], isDeaf: false, now: .seconds(20))
+        for second in [30, 40, 50] {
+            #expect(watch.scan([sign(1), sign(2)], isDeaf: false, now: .seconds(second)) == [], "\(second)")
+        }
+        #expect(watch.scan([sign(1), sign(2)], isDeaf: false, now: .seconds(60)).map(\.id) == [.sample(1)])
+    }
+
+    private func sign(_ number: UInt64, action: UInt64? = nil, at reportedAt: UInt64? = nil) -> MonitorSign {
+        MonitorSign(
+            id: .sample(number), actionID: .sample(action ?? number),
+            reportedAt: reportedAt.map { Timestamp(microseconds: $0) })
+    }
+}
+
+@Suite("The supervisor")
+struct SupervisorTests {
+    @Test("A silent action is replaced and told bad_action; one that reports is kept, clock gone back or not")
+    func replaces() async throws {
+        // The clock went back and stands still: every report seems to come at once.
+        try await withConductor({ $0.now = { Timestamp(microseconds: 1_000) } }) { conductor in
+            let silent = try await conductor.register(.sample("silent"), actor: ada)
+            let lively = try await conductor.register(.sample("lively"), actor: ada)
+            let supervisor = Supervisor(
+                conductor: conductor, reportInterval: .milliseconds(240), logger: quiet)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await supervisor.run() }
+                group.addTask {
+                    while (try? await Task.sleep(for: .milliseconds(10))) != nil {
+                        _ = try? await conductor.updateVIM(
+                            lively.id, status: "REACHABLE", actionID: lively.actionID)
+                    }
+                }
+                try await eventually("the silent action is replaced") {
+                    conductor.vim(silent.id)?.actionID != silent.actionID
+                }
+                group.cancelAll()
+            }
+            #expect(
+                try await conductor.updateVIM(silent.id, status: "REACHABLE", actionID: silent.actionID)
+                    == .badAction)
+            #expect(conductor.vim(lively.id)?.actionID == lively.actionID)
+        }
+    }
+}
