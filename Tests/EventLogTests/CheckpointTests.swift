@@ -35,6 +35,7 @@ struct CheckpointTests {
                 let short = Checkpoint(position: 2, seal: .none, schema: 1, rows: [4])
                 try log.write(short)
                 #expect(try log.readCheckpoint() == short)
+                #expect(try value(2, log) == nil, "a chunk of the longer one is left")
             }
             // Beside no server, or a running one.
             try withLog(in: directory, .maintain) { (log) throws in
