@@ -99,10 +99,10 @@ public final class Conductor: Sendable {
         let thread = thread
         await withCheckedContinuation { continuation in
             // A thread waits for the thread, so that no cooperative one blocks.
-            _ = DedicatedThread(name: "vedette-stop") {
+            DedicatedThread(name: "vedette-stop") {
                 thread.join()
                 continuation.resume()
-            }
+            }.detach()
         }
         log.withLock { $0 = nil }
         changes.end()

@@ -117,6 +117,7 @@ public final class EventLog: Sendable {
             identity = try EventLog.settle(environment, access: access)
             knownHead = Mutex(.none)
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
+        if access == .write { try EventLog.syncDirectory(directory) }
         try refreshHead()
     }
 
@@ -285,6 +286,14 @@ extension EventLog {
             }
             return identity
         } catch { throw error.error }
+    }
+
+    /// A synced file is lost all the same if the entry that names it was never written.
+    private static func syncDirectory(_ directory: String) throws(EventLogError) {
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw DirectoryLock.unusable(directory) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw DirectoryLock.unusable(directory) }
     }
 
     private static func makeDirectory(_ directory: String) throws(EventLogError) {

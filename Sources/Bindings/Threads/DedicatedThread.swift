@@ -29,6 +29,9 @@ public struct DedicatedThread: Sendable {
     /// Call once, and not from the cooperative pool unless it ends soon.
     public func join() { pthread_join(handle, nil) }
 
+    /// Lets the thread's remains go when its body ends; nobody may ``join()`` it then.
+    public func detach() { pthread_detach(handle) }
+
     private final class Box: Sendable {
         let name: String
         let body: @Sendable () -> Void
