@@ -26,7 +26,9 @@ struct ConnectionFailure {
         let explanation = String(describing: error)
         switch error {
         case let error as IOError:
-            self.init(errno: error.errnoCode, explanation: explanation, in: phase)
+            // The library's own text wraps the system's words twice.
+            let words = String(cString: strerror(error.errnoCode))
+            self.init(errno: error.errnoCode, explanation: words, in: phase)
         case ChannelError.connectTimeout:
             self.init(.timedOut, detail: phase.rawValue, explanation: explanation)
         case let error as NIOSSLError:

@@ -50,7 +50,7 @@ enum VIMText {
                 let succeeded = result["succeeded"] == .bool(true)
                 var sentence = result["sentence"]?.string ?? ""
                 if let explanation = result["explanation"]?.string, !explanation.isEmpty,
-                    explanation != sentence
+                    explanation.lowercased() != sentence
                 {
                     sentence += " – " + explanation
                 }
