@@ -26,6 +26,10 @@ public final class Conductor: Sendable {
         ///
         /// Made if there is no log yet.
         public var masterKeyFile: String?
+        /// Start although the master key is missing or another one.
+        ///
+        /// Credentials encrypted under the lost key stay unreadable until they are set anew.
+        public var replacesMasterKey = false
         /// The program's version, for `conductor.epoch_started`.
         public var version = "embedded"
         /// The most bytes the data file may ever have; address space, not disk.
@@ -72,9 +76,13 @@ public final class Conductor: Sendable {
         let keyFile = options.masterKeyFile ?? options.directory + "/master.key"
         do throws(MasterKeyFault) {
             vault = CredentialVault(
-                master: try MasterKey(file: keyFile, mayCreate: log.head.position == 0))
+                master: try MasterKey(
+                    file: keyFile, mayCreate: log.head.position == 0 || options.replacesMasterKey))
         } catch { throw StartFault(error.sentence) }
         let replay = try Conductor.replay(log, progress: options.progress)
+        if !options.replacesMasterKey {
+            try Conductor.checkMasterKey(of: vault, file: keyFile, log: log, table: replay.table)
+        }
         self.log = Mutex(log)
         let epoch = log.head.epoch + 1
         start = StartReport(
@@ -154,6 +162,24 @@ public final class Conductor: Sendable {
                     EventLogError.damaged(path: log.path, position: fault.position, what: fault.sentence)
                         .sentence)
             }
+        }
+    }
+
+    /// Refuses a master key that opens nothing: what is encrypted under it would be lost to the right one.
+    private static func checkMasterKey(
+        of vault: CredentialVault, file: String, log: EventLog, table: VIMTable
+    ) throws(StartFault) {
+        guard let id = table.allVIMs.first(where: \.isRegistered)?.id else { return }
+        let wrapped: [UInt8]?
+        do throws(EventLogError) { wrapped = try log.vaultValue(for: id.value.bytes) } catch {
+            throw StartFault(error.sentence)
+        }
+        guard let wrapped else { return }
+        do throws(VaultFault) { _ = try vault.unwrap(wrapped, of: id) } catch {
+            guard error == .otherMasterKey else { return }
+            throw StartFault(
+                "master key file \(file) holds another key than the one that encrypted the credentials: "
+                    + "put that key back, or add --replace-master-key and set all credentials anew")
         }
     }
 

@@ -49,7 +49,8 @@ final class DirectoryLock: Sendable {
         if code == ENOSPC { return .noSpace(path: directory) }
         let words = String(cString: strerror(code))
         return .directory(
-            path: directory, reason: "cannot be written (\(words)): choose one that this user may write to")
+            path: directory, reason: "cannot be used (\(words)): choose one that this user may read and write"
+        )
     }
 
     private static func readProcessID(_ descriptor: Int32) -> Int32? {

@@ -1,5 +1,9 @@
 import LMDB
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// What the log could not do.
 ///
 /// Every case renders as one sentence that names the path and says what to do.
@@ -54,6 +58,8 @@ public enum EventLogError: Error, Hashable, Sendable {
     init(_ error: LMDBError, path: String, mapByteCount: Int = 0) {
         switch error {
         case .noSpace: self = .noSpace(path: path)
+        // LMDB calls a write that was cut short an input/output error, whatever cut it.
+        case .inputOutput where EventLogError.isFull(path): self = .noSpace(path: path)
         case .panic:
             self = .system(
                 path: path, code: error.code,
@@ -62,5 +68,12 @@ public enum EventLogError: Error, Hashable, Sendable {
         case _ where error.isDamage: self = .damaged(path: path, position: 0, what: error.description)
         default: self = .system(path: path, code: error.code, words: error.description)
         }
+    }
+
+    /// Whether the device of a path has no room for even a small commit.
+    private static func isFull(_ path: String) -> Bool {
+        var facts = statvfs()
+        guard statvfs(path, &facts) == 0 else { return false }
+        return facts.f_bavail * facts.f_frsize < 256 * 1_024
     }
 }

@@ -28,8 +28,8 @@ public struct MasterKey: Sendable {
             guard mayCreate else {
                 throw MasterKeyFault(
                     path,
-                    "is missing, and the log holds credentials encrypted under it: put it back, or name it "
-                        + "with --master-key-file")
+                    "is missing, and the log holds credentials encrypted under it: put it back, name it with "
+                        + "--master-key-file, or add --replace-master-key and set all credentials anew")
             }
             self = try MasterKey(creating: path)
             return

@@ -26,8 +26,28 @@ public struct VIMTable: Sendable {
     }
 
     private struct OwnedName: Hashable, Sendable {
-        var tenantID: String
-        var name: String
+        var tenantID: ExactText
+        var name: ExactText
+
+        init(tenantID: String, name: String) {
+            self.tenantID = ExactText(tenantID)
+            self.name = ExactText(name)
+        }
+    }
+
+    /// A text that equals only the same bytes: "é" may be written in two ways, and filters tell them apart.
+    private struct ExactText: Hashable, Sendable {
+        let text: String
+
+        init(_ text: String) { self.text = text }
+
+        static func == (left: ExactText, right: ExactText) -> Bool {
+            left.text.utf8.elementsEqual(right.text.utf8)
+        }
+
+        func hash(into hasher: inout Hasher) {
+            for byte in text.utf8 { hasher.combine(byte) }
+        }
     }
 
     var ids: [VIMID] = []
@@ -39,7 +59,7 @@ public struct VIMTable: Sendable {
     var entries: [StoredHistoryEntry] = []
     private var index = StreamIndex()
     private var rowsByName: [OwnedName: UInt32] = [:]
-    private var defaultRows: [String: UInt32] = [:]
+    private var defaultRows: [ExactText: UInt32] = [:]
 
     /// The position of the last event taken in; 0 before the first.
     public internal(set) var position: UInt64 = 0
@@ -189,13 +209,13 @@ public struct VIMTable: Sendable {
     private mutating func claim(_ vim: VIM, row: Int) {
         let configuration = vim.configuration
         rowsByName[OwnedName(tenantID: configuration.tenantID, name: configuration.name)] = UInt32(row)
-        if configuration.isDefault { defaultRows[configuration.tenantID] = UInt32(row) }
+        if configuration.isDefault { defaultRows[ExactText(configuration.tenantID)] = UInt32(row) }
     }
 
     private mutating func release(_ vim: VIM) {
         let configuration = vim.configuration
         rowsByName[OwnedName(tenantID: configuration.tenantID, name: configuration.name)] = nil
-        if configuration.isDefault { defaultRows[configuration.tenantID] = nil }
+        if configuration.isDefault { defaultRows[ExactText(configuration.tenantID)] = nil }
     }
 
     private mutating func note(_ event: Event, of vim: VIM, at placed: PlacedEvent) {
@@ -238,7 +258,9 @@ extension VIMTable: RegistryView {
     }
 
     /// The registered default VIM of a tenant.
-    public func defaultVIMID(of tenantID: String) -> VIMID? { defaultRows[tenantID].map { ids[Int($0)] } }
+    public func defaultVIMID(of tenantID: String) -> VIMID? {
+        defaultRows[ExactText(tenantID)].map { ids[Int($0)] }
+    }
 
     /// The number the next new stream gets.
     public var nextStream: UInt32 { UInt32(ids.count) + 1 }

@@ -13,8 +13,10 @@ public enum CredentialKeys {
 
     /// Whether the value of such a key is never shown.
     public static func isSecret(_ key: String) -> Bool {
-        let lower = key.lowercased()
-        return lower != "oidc_token_url" && secretWords.contains { lower.contains($0) }
+        // By scalars, not by characters: a mark set behind a letter must not hide the word.
+        let lower = key.lowercased().unicodeScalars.map { $0 == "-" ? "_" : $0 }
+        return !lower.elementsEqual("oidc_token_url".unicodeScalars)
+            && secretWords.contains { lower.contains(Array($0.unicodeScalars)) }
     }
 
     /// What stands in the place of a secret.
@@ -27,7 +29,8 @@ public enum CredentialKeys {
         return shown
     }
 
-    private static func masked(_ value: JSONValue) -> JSONValue {
+    /// Any value as it may be shown: secrets replaced in objects and lists within it.
+    public static func masked(_ value: JSONValue) -> JSONValue {
         switch value {
         case .object(let members): .object(masked(members))
         case .array(let elements): .array(elements.map(masked))

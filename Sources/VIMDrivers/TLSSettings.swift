@@ -21,7 +21,7 @@ enum TLSSettings {
     /// `True` and `False` in any case, or booleans.
     static func verifies(_ value: JSONValue?) throws(VIMDriverError) -> Bool {
         switch value {
-        case nil, .null: return true
+        case nil: return true
         case .bool(let verify): return verify
         case .string(let text) where text.lowercased() == "true": return true
         case .string(let text) where text.lowercased() == "false": return false

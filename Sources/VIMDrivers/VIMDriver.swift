@@ -56,3 +56,12 @@ extension VIMContact {
         }
     }
 }
+
+extension VIMContact {
+    /// Whether the VIM would be asked the same, byte by byte.
+    public func isSame(as other: VIMContact) -> Bool {
+        authURL.utf8.elementsEqual(other.authURL.utf8)
+            && JSONValue.object(credentials).encoded == JSONValue.object(other.credentials).encoded
+            && JSONValue.object(project).encoded == JSONValue.object(other.project).encoded
+    }
+}

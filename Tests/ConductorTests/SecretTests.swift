@@ -83,7 +83,7 @@ struct SecretTests {
         }
     }
 
-    @Test("A log that holds something does not start without its master key, and another key opens nothing")
+    @Test("A log that holds something starts under its own master key only, unless told to begin anew")
     func masterKey() async throws {
         try await withTemporaryDirectory { directory in
             let vim = try await withConductor(in: directory) {
@@ -100,7 +100,12 @@ struct SecretTests {
 
             try Data(String(repeating: "ab", count: 32).utf8).write(to: URL(fileURLWithPath: path))
             chmod(path, 0o600)
-            try await withConductor(in: directory) { conductor in
+            // Another key would only overwrite what the right one opens.
+            let other = await #expect(throws: StartFault.self) {
+                try await withConductor(in: directory) { _ in }
+            }
+            #expect(other?.sentence.contains("another key") == true)
+            try await withConductor(in: directory, { $0.replacesMasterKey = true }) { conductor in
                 let failure = await #expect(throws: CommandFailure.self) {
                     try await conductor.credentials(of: vim.id)
                 }

@@ -51,7 +51,7 @@ struct OpeningTests {
             Issue.record("\(String(describing: opening(path, .write)))")
             return
         }
-        #expect(reason.contains("cannot be written"))
+        #expect(reason.contains("cannot be used"))
     }
 
     @Test(

@@ -178,6 +178,43 @@ struct CommandLineTests {
         }
     }
 
+    @Test("An altered event is not shown as true, lost output is no success, and odd moments are refused")
+    func doubtful() async throws {
+        try await withTemporaryDirectory { directory in
+            let dataDirectory = directory + "/data"
+            try await withServer(
+                dataDirectory: dataDirectory, arguments: ["--registration-check", "deferred"]
+            ) {
+                _ = try await $0.register(standInVIM("altered-name", at: "http://127.0.0.1:1"))
+            }
+            for moment in ["300000-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-13-01", "soon"] {
+                let refused = try await vedette(dataDirectory, "audit", "state", "--at", moment)
+                #expect(refused.exitCode == 2, "\(moment): \(refused.output)")
+                #expect(refused.errorOutput.contains(moment), "\(refused.errorOutput)")
+            }
+            let full = try await run(
+                "/bin/sh",
+                ["-c", "'\(Programs.vedette)' audit log --data-directory '\(dataDirectory)' >/dev/full"],
+                environment: [:], limit: .seconds(30))
+            #expect(full.exitCode == 1, "\(full.errorOutput)")
+
+            let file = URL(fileURLWithPath: dataDirectory + "/events.lmdb")
+            var bytes = try Data(contentsOf: file)
+            var place = bytes.range(of: Data("altered-name".utf8))
+            #expect(place != nil)
+            while let found = place {
+                bytes[found.lowerBound] ^= 1
+                place = bytes.range(of: Data("altered-name".utf8))
+            }
+            try bytes.write(to: file)
+            for words in [["audit", "log"], ["audit", "log", "--json"], ["rebuild", "--check"]] {
+                let refused = try await runVedette(words + ["--data-directory", dataDirectory])
+                #expect(refused.exitCode == 1, "\(words): \(refused.output)")
+                #expect(refused.errorOutput.contains("seal"), "\(words): \(refused.errorOutput)")
+            }
+        }
+    }
+
     @Test(
         "Help teaches",
         arguments: [

@@ -190,6 +190,23 @@ struct ServeTests {
         }
     }
 
+    @Test(
+        "A configuration file that makes no sense is exit code 2 and a sentence that names what is wrong",
+        arguments: [
+            ("monitor-intervall: 3\n", "monitor-intervall"), ("monitor:\n  interval: 3\n", "monitor"),
+            ("monitor-interval: often\n", "monitor-interval"), ("- a list\n", "no option"),
+            ("a: [unfinished\n", "YAML"),
+        ])
+    func badFile(text: String, name: String) async throws {
+        try await withTemporaryDirectory { directory in
+            let file = directory + "/vedette.yaml"
+            try write(text, to: file)
+            let refused = try await serve(directory + "/data", "--configuration-file", file)
+            #expect(refused.exitCode == 2, "\(refused.errorOutput)")
+            #expect(refused.errorOutput.contains(name), "\(refused.errorOutput)")
+        }
+    }
+
     @Test("The master key is made once, readable by its owner alone, and a broken one is refused")
     func masterKey() async throws {
         try await withTemporaryDirectory { directory in

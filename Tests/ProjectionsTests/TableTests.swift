@@ -26,6 +26,17 @@ struct TableTests {
         }
     }
 
+    @Test("Two names that look alike and differ in their bytes are two names")
+    func exactNames() throws {
+        try withRecorder { recorder in
+            try recorder.run(.sampleRegistration(1, name: "N\u{E9}"))
+            #expect(recorder.table.vimID(named: "Ne\u{301}", of: "default") == nil)
+            try recorder.run(.sampleRegistration(2, name: "Ne\u{301}"))
+            #expect(recorder.table.vimID(named: "N\u{E9}", of: "default") == .sample(1))
+            #expect(recorder.table.vimID(named: "Ne\u{301}", of: "default") == .sample(2))
+        }
+    }
+
     @Test("The default moves with updates and is free after deregistration")
     func defaults() throws {
         try withRecorder { recorder in

@@ -34,6 +34,39 @@ struct UpdateTests {
         }
     }
 
+    @Test("A password that only looks like the stored one is another password")
+    func canonicallyEqual() async throws {
+        try await House.run { house in
+            let credentials: JSONValue = ["username": "u", "password": "p\u{E9}", "user_domain_name": "D"]
+            let before = try await house.register(["auth_cred": credentials])
+            let id = try #require(before["id"]?.string)
+            let answer = try await house.send(
+                .put, "/v1.0/vims/\(id)", ["vim": ["auth_cred": ["password": "pe\u{301}"]]])
+            #expect(answer.status == 200)
+            let password = try #require(stored(house)?["password"]?.string)
+            #expect(password.utf8.elementsEqual("pe\u{301}".utf8))
+        }
+    }
+
+    @Test("Many updates of one VIM at once are all taken, one after another")
+    func parallel() async throws {
+        try await House.run { house in
+            let id = try await house.registerID()
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for number in 0..<40 {
+                    group.addTask {
+                        let body: JSONValue = ["vim": ["extra": .object(["k\(number)": .integer(1)])]]
+                        return try await house.send(.put, "/v1.0/vims/\(id)", body).status
+                    }
+                }
+                return try await group.reduce(into: [Int]()) { $0.append($1) }
+            }
+            #expect(statuses == [Int](repeating: 200, count: 40))
+            let shown = try await house.send(.get, "/v1.0/vims/\(id)").body?["vim"]?["extra"]?.object
+            #expect(shown?.count == 40)
+        }
+    }
+
     @Test("vim_project merges deeply and alone contacts nobody")
     func project() async throws {
         try await House.run { house in

@@ -234,11 +234,12 @@ struct OpenStackDriverTests {
         "cert_verify is taken as a boolean or its word in any case, and nothing else",
         arguments: [
             (JSONValue.string("True"), true), ("true", true), ("FALSE", false), ("False", false),
-            (true, true),
-            (false, false), (nil, true),
+            (true, true), (false, false),
         ])
     func certVerify(value: JSONValue, verifies: Bool) throws {
         #expect(try TLSSettings.verifies(value) == verifies)
+        #expect(try TLSSettings.verifies(nil))
+        #expect(throws: VIMDriverError.self) { try TLSSettings.verifies(.null) }
     }
 
     @Test(

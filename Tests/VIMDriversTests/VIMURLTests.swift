@@ -43,6 +43,7 @@ struct VIMURLTests {
             "username": "u", "password": "p", "Bearer_Token": "t", "client_secret": "s", "client_id": "c",
             "oidc_token_url": "http://h/token", "ssl_ca_cert": "pem", "secret_uuid": nil,
             "cert_verify": "True",
+            "API-Key": "k", "token\u{200D}": "t", "password\u{301}": "p",
             "nested": ["adminPass": 5, "list": [["private_key": "k", "x": 1]]],
         ])
         #expect(
@@ -51,6 +52,7 @@ struct VIMURLTests {
                 "client_id": "c",
                 "oidc_token_url": "http://h/token", "ssl_ca_cert": "***", "secret_uuid": "***",
                 "cert_verify": "True",
+                "API-Key": "***", "token\u{200D}": "***", "password\u{301}": "***",
                 "nested": ["adminPass": "***", "list": [["private_key": "***", "x": 1]]],
             ])
     }

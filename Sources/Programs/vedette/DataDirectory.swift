@@ -38,7 +38,7 @@ struct DataDirectory: ParsableArguments {
     func table(of log: EventLog, upTo end: UInt64? = nil) throws -> VIMTable {
         let checkpoint = try reading { () throws(EventLogError) in try log.readCheckpoint() }
         do throws(ReadError<ProjectionFault>) {
-            return try Replay(of: log, from: checkpoint, upTo: end).table
+            return try Replay(of: log, from: checkpoint, upTo: end, verifyingSeals: true).table
         } catch { throw Failure(error.sentence(for: log)) }
     }
 
@@ -106,7 +106,11 @@ enum Moment {
             microseconds = Int64((digits + "000000").prefix(6)) ?? 0
             normal.removeSubrange(dot..<digits.endIndex)
         }
-        guard let date = try? Date(normal, strategy: .iso8601), date.timeIntervalSince1970 >= 0 else {
+        // Before the year 10000, and no 30 February, which the parser would take for another day.
+        let bounds = 0..<253_402_300_800.0
+        guard let date = try? Date(normal, strategy: .iso8601), bounds.contains(date.timeIntervalSince1970),
+            !normal.hasSuffix("Z") || normal.prefix(19) == date.formatted(.iso8601).prefix(19)
+        else {
             throw Failure.usage(
                 "\(flag): '\(text)' is no time: write 2026-11-23T01:29:53Z, 2026-11-23, or how long ago: "
                     + "90s, 5m, 2h, 3d")

@@ -35,6 +35,8 @@ struct Vedette: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            // An export to a full disk must not look complete.
+            guard Terminal.isOutputWritten else { throw Failure("the output could not be written") }
         } catch let failure as Failure {
             Terminal.error(failure.sentence)
             Glibc.exit(failure.isUsage ? 2 : 1)

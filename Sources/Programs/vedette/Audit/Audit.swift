@@ -1,4 +1,5 @@
 import ArgumentParser
+import Conductor
 import EventLog
 import Projections
 import Registry
@@ -58,6 +59,7 @@ struct AuditLog: AsyncParsableCommand {
         while true {
             next = try printSome(of: log, from: next, &filter, &printer)
             guard follow, filter.rest > 0, !filter.isPast else { return }
+            if let until = filter.until, Timestamp.systemNow.microseconds > until { return }
             try await Task.sleep(for: .milliseconds(100))
         }
     }
@@ -79,7 +81,7 @@ struct AuditLog: AsyncParsableCommand {
     ) throws -> UInt64 {
         var next = position
         do throws(ReadError<PayloadFault>) {
-            try log.readEvents(from: position) { (event) throws(PayloadFault) -> Bool in
+            try log.readEvents(from: position, verifyingSeals: true) { (event) throws(PayloadFault) -> Bool in
                 guard filter.wants(more: event.envelope.time) else { return false }
                 next = event.position + 1
                 let isNew = event.position > printer.table.position

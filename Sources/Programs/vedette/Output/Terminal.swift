@@ -28,7 +28,7 @@ enum Terminal {
         }
     }
 
-    static func error(_ sentence: String) { note("vedette: \(sentence)") }
+    static func error(_ sentence: String) { note("vedette: \(shown(sentence))") }
 
     /// A line beside the output proper, on standard error.
     static func note(_ sentence: String) { draw(sentence + "\n") }
@@ -36,19 +36,20 @@ enum Terminal {
     /// Text on standard error, without a line end.
     static func draw(_ text: String) { fputs(text, stderr) }
 
+    /// Whether all output so far went where it should.
+    static var isOutputWritten: Bool { fflush(stdout) == 0 && ferror(stdout) == 0 }
+
     /// Lines of output appear at once, also in a pipe.
     static func flushEveryLine() { setvbuf(stdout, nil, _IOLBF, 0) }
 
-    /// A text from outside without its control characters: a name must not move the cursor.
+    /// A text from outside without what moves the cursor or turns the writing round: a name must not.
     static func shown(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-            return text
+        func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.properties.generalCategory == .control || ("\u{202A}"..."\u{202E}").contains(scalar)
+                || ("\u{2066}"..."\u{2069}").contains(scalar)
         }
-        return String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map {
-                    $0.properties.generalCategory == .control ? "\u{FFFD}" : $0
-                }))
+        guard text.unicodeScalars.contains(where: isHarmful) else { return text }
+        return String(String.UnicodeScalarView(text.unicodeScalars.map { isHarmful($0) ? "\u{FFFD}" : $0 }))
     }
 }
 

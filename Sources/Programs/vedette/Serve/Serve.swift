@@ -40,6 +40,8 @@ struct Serve: AsyncParsableCommand {
             """,
             valueName: "file"))
     var masterKeyFile: String?
+    @Flag(help: "Start with a new master key although the old one is lost; set all credentials anew then.")
+    var replaceMasterKey = false
     @Option(
         help: ArgumentHelp("Seconds from one probe of a VIM to the next (default: 10).", valueName: "seconds")
     )

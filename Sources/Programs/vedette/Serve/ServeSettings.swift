@@ -4,6 +4,7 @@ import Logging
 import RESTRequests
 import Registry
 import SystemPackage
+import Yams
 
 /// Everything `vedette serve` can be told, from flags, environment and file, checked.
 struct ServeSettings: Sendable {
@@ -13,9 +14,17 @@ struct ServeSettings: Sendable {
     var legacyStatusCodes: Bool
     var registrationCheck: RESTConfiguration.RegistrationCheck
     var masterKeyFile: String?
+    var replacesMasterKey: Bool
     var monitor: MonitorSettings
     var reportInterval: Duration
     var logLevel: Logger.Level
+
+    /// What a configuration file may hold.
+    static let keys = [
+        "auth", "data-directory", "insecure", "legacy-status-codes", "listen", "log-level", "master-key-file",
+        "monitor-failure-threshold", "monitor-interval", "monitor-probe", "monitor-success-threshold",
+        "monitor-timeout", "registration-check", "replace-master-key", "report-interval",
+    ]
 
     init(_ flags: Serve) async throws {
         let sources = try await Sources(file: flags.configurationFile)
@@ -40,6 +49,7 @@ struct ServeSettings: Sendable {
                 try flags.registrationCheck ?? sources.text("registration-check"), "--registration-check")
             ?? .required
         masterKeyFile = try flags.masterKeyFile ?? sources.text("master-key-file")
+        replacesMasterKey = try flags.replaceMasterKey || sources.flag("replace-master-key")
         monitor = MonitorSettings(
             probe: try ServeSettings.choice(
                 try flags.monitorProbe ?? sources.text("monitor-probe"), "--monitor-probe"),
@@ -112,13 +122,31 @@ private struct Sources {
     init(file flag: String?) async throws {
         let environment = EnvironmentVariablesProvider().prefixKeys(with: "vedette")
         providers = [({ "VEDETTE_" + $0.uppercased().replacing("-", with: "_") }, environment)]
-        guard let path = flag ?? ProcessInfo.processInfo.environment["VEDETTE_CONFIGURATION_FILE"] else {
-            return
-        }
+        let named = flag ?? ProcessInfo.processInfo.environment["VEDETTE_CONFIGURATION_FILE"]
+        guard let path = named, !path.isEmpty else { return }
+        try checkKeys(of: path)
         do {
             let file = try await FileProvider<YAMLSnapshot>(filePath: FilePath(path))
             providers.append(({ "\(path): \($0)" }, file))
         } catch { throw Failure.usage("--configuration-file \(path): it cannot be read as YAML (\(error))") }
+    }
+
+    /// A misspelt key would be passed over in silence.
+    private func checkKeys(of path: String) throws {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw Failure.usage("--configuration-file \(path): there is no file that can be read")
+        }
+        let keys: [String]
+        do {
+            keys = try Yams.load(yaml: text).map { ($0 as? [String: Any])?.keys.sorted() ?? [""] } ?? []
+        } catch {
+            throw Failure.usage("--configuration-file \(path): it cannot be read as YAML (\(error))")
+        }
+        for key in keys where !ServeSettings.keys.contains(key) {
+            throw Failure.usage(
+                "--configuration-file \(path): '\(key)' is no option; there are "
+                    + ServeSettings.keys.joined(separator: ", "))
+        }
     }
 
     func text(_ key: String) throws -> String? {
@@ -146,7 +174,7 @@ private struct Sources {
             do {
                 let found = try provider.value(forKey: AbsoluteConfigKey([key]), type: type)
                 if let value = found.value { return value.content }
-            } catch { throw Failure.usage("\(name(key)): a \(type.rawValue) is expected") }
+            } catch { throw Failure.usage("\(name(key)): the value is no \(type.rawValue)") }
         }
         return nil
     }

@@ -41,6 +41,7 @@ struct Server {
     private func openConductor(logger: Logger) async throws -> Conductor {
         var options = Conductor.Options(directory: settings.directory)
         options.masterKeyFile = settings.masterKeyFile
+        options.replacesMasterKey = settings.replacesMasterKey
         options.version = Vedette.version
         options.progress = {
             logger.debug("replaying", metadata: ["position": "\($0.position)", "end": "\($0.end)"])
@@ -104,6 +105,9 @@ struct Server {
 
     private func failure(_ error: any Error) -> any Error {
         let text = "\(error)"
+        if text.contains("errno: \(EADDRNOTAVAIL)") || text.contains("UnknownHost") {
+            return Failure("--listen: \(settings.host) is no address of this machine: name one that is")
+        }
         guard text.contains("errno: \(EADDRINUSE)") || text.contains("Address already in use") else {
             return error is Failure ? error : Failure(text)
         }

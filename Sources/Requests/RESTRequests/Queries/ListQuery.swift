@@ -68,11 +68,17 @@ struct ListQuery: Hashable {
     }
 
     private static func page(_ parameters: QueryParameters) throws(APIError) -> Page? {
-        guard let text = parameters.value("limit") else { return nil }
-        guard let limit = Int(text), limit >= 0 else { throw .badLimit(text) }
+        let marker = parameters.value("marker").flatMap { $0.isEmpty ? nil : $0 }
+        // A marker alone: all that follows it.
+        var limit = marker == nil ? 0 : Int.max
+        if let text = parameters.value("limit") {
+            guard let number = Int(text), number >= 0 else { throw .badLimit(text) }
+            limit = number
+        }
+        // 0 turns paging off, as it does in Tacker.
         guard limit > 0 else { return nil }
         let reverse = ["true", "1"].contains(parameters.value("page_reverse")?.lowercased())
-        return Page(limit: limit, marker: parameters.value("marker"), isReverse: reverse)
+        return Page(limit: limit, marker: marker, isReverse: reverse)
     }
 }
 

@@ -40,6 +40,14 @@ enum Credentials {
         }
     }
 
+    /// Whether they hold a secret of their own and so need nothing of what was stored.
+    static func areWhole(_ given: [String: JSONValue]) -> Bool {
+        ["password", "bearer_token", "client_secret"].contains { key in
+            guard let text = given[key]?.string else { return false }
+            return !text.isEmpty && text != CredentialKeys.mask
+        }
+    }
+
     /// Both forms of one document: whole, and fit to be shown.
     static func plain(_ credentials: [String: JSONValue]) -> PlainCredentials {
         PlainCredentials(

@@ -89,7 +89,7 @@ enum VIMAttributes {
 
     @Sendable private static func string(_ name: String, _ value: JSONValue) throws(APIError) -> JSONValue {
         guard case .string = value else {
-            throw .badInput(name, "'\(PythonText.of(value))' is not a valid string")
+            throw .badInput(name, "'\(PythonText.of(CredentialKeys.masked(value)))' is not a valid string")
         }
         return value
     }

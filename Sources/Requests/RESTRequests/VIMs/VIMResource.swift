@@ -15,6 +15,7 @@ struct VIMResource: Sendable {
     let drivers: [VIMType: any VIMDriver]
     let probes: (any ProbeJournal)?
     let configuration: RESTConfiguration
+    let turns = UpdateTurns()
 
     /// So often is an update computed anew when others change the VIM at the same time.
     static let updateAttemptMax = 5
@@ -136,9 +137,23 @@ struct VIMResource: Sendable {
 // MARK: - Changing
 
 extension VIMResource {
+    /// Updates of one VIM follow each other: each is computed from what the one before left.
     func update(_ id: String, body: [UInt8], scope: RequestScope) async throws(APIError) -> Reply {
         let given = try BodyReading.members(of: "vim", in: body, isCreation: false)
         let members = try VIMAttributes.checked(given, isCreation: false)
+        let vim = try visibleVIM(id, scope: scope)
+        await turns.begin(vim.id)
+        let result: Result<Reply, APIError>
+        do throws(APIError) {
+            result = .success(try await updateInTurn(id, members, scope: scope))
+        } catch { result = .failure(error) }
+        await turns.end(vim.id)
+        return try result.get()
+    }
+
+    private func updateInTurn(
+        _ id: String, _ members: [String: JSONValue], scope: RequestScope
+    ) async throws(APIError) -> Reply {
         var verified: (contact: VIMContact, placement: JSONText)?
         var attempt = 1
         while true {
@@ -146,7 +161,7 @@ extension VIMResource {
             var change = try await change(of: vim, members)
             if let contact = change.contact, configuration.registrationCheck == .required {
                 // A second attempt asks the VIM again only if the other writer made a difference to it.
-                if verified?.contact != contact {
+                if verified.map({ !$0.contact.isSame(as: contact) }) ?? true {
                     let found = try await placement(type: vim.configuration.type, contact)
                     verified = (contact, found.text)
                 }
@@ -199,14 +214,17 @@ extension VIMResource {
         guard givenCredentials != nil || change.edit.authURL != nil else { return change }
         let before: [String: JSONValue]
         do throws(APIError) { before = try await storedCredentials(of: vim) } catch {
-            // What cannot be opened any more can still be replaced; the VIM tells whether it is whole.
-            guard givenCredentials != nil else { throw error }
+            // What cannot be opened any more can still be replaced, but only by credentials that are whole.
+            guard let givenCredentials, Credentials.areWhole(givenCredentials) else { throw error }
             before = [:]
         }
         let after = givenCredentials.map { Credentials.merged(stored: before, given: $0) } ?? before
         try Credentials.check(after)
         // The same credentials again are no change: the monitor action may go on.
-        if after != before { change.edit.credentials = Credentials.plain(after) }
+        // Byte by byte: what Swift takes for equal texts may be two passwords to a VIM.
+        if JSONValue.object(after).encoded != JSONValue.object(before).encoded {
+            change.edit.credentials = Credentials.plain(after)
+        }
         change.contact = VIMContact(authURL: authURL, credentials: after, project: project)
         return change
     }
