@@ -14,7 +14,7 @@ final class DirectoryLock: Sendable {
         let path = directory + "/writer.lock"
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw DirectoryLock.unusable(directory) }
-        guard DirectoryLock.take(descriptor) else {
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let holder = DirectoryLock.readProcessID(descriptor)
             close(descriptor)
             throw .inUse(path: directory, processID: holder)
@@ -28,19 +28,11 @@ final class DirectoryLock: Sendable {
         self.descriptor = descriptor
     }
 
-    deinit { close(descriptor) }
-
-    /// Locks at once; waits only for ourselves, at most a second.
-    ///
-    /// A child that this process is just starting has our descriptors, and so the lock we just let go,
-    /// until it runs its own program.
-    private static func take(_ descriptor: Int32) -> Bool {
-        for _ in 0..<100 {
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
-            guard readProcessID(descriptor) == getpid() else { return false }
-            usleep(10_000)
-        }
-        return false
+    deinit {
+        // Closing alone would not do: a child that this process is starting has our descriptors, and with
+        // them the lock, until it runs its own program.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
     }
 
     /// The error that `errno` stands for.

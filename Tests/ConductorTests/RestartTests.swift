@@ -88,10 +88,10 @@ struct RestartTests {
     func inUse() async throws {
         try await withTemporaryDirectory { directory in
             try await withConductor(in: directory) { _ in }
-            let descriptor = open(directory + "/writer.lock", O_RDWR | O_CREAT | O_TRUNC, 0o600)
+            let descriptor = open(directory + "/writer.lock", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
             defer { close(descriptor) }
             _ = write(descriptor, "4242\n", 5)
-            #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+            try #require(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
             let fault = await #expect(throws: StartFault.self) {
                 try await withConductor(in: directory) { _ in }
             }

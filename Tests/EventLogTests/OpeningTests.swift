@@ -262,11 +262,14 @@ private struct FileLock {
     private let descriptor: Int32
 
     init(_ path: String, text: String) throws {
-        descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC, 0o600)
+        descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         try #require(descriptor >= 0)
         _ = write(descriptor, text, text.utf8.count)
         try #require(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
     }
 
-    func release() { close(descriptor) }
+    func release() {
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }
