@@ -169,18 +169,22 @@ public final class Conductor: Sendable {
     private static func checkMasterKey(
         of vault: CredentialVault, file: String, log: EventLog, table: VIMTable
     ) throws(StartFault) {
-        guard let id = table.allVIMs.first(where: \.isRegistered)?.id else { return }
-        let wrapped: [UInt8]?
-        do throws(EventLogError) { wrapped = try log.vaultValue(for: id.value.bytes) } catch {
-            throw StartFault(error.sentence)
+        var isForeign = false
+        for vim in table.allVIMs where vim.isRegistered {
+            let wrapped: [UInt8]?
+            do throws(EventLogError) { wrapped = try log.vaultValue(for: vim.id.value.bytes) } catch {
+                throw StartFault(error.sentence)
+            }
+            guard let wrapped else { continue }
+            do throws(VaultFault) {
+                _ = try vault.unwrap(wrapped, of: vim.id)
+                return  // it opens something, so it is one of ours; usually the first look says so
+            } catch { isForeign = isForeign || error == .otherMasterKey }
         }
-        guard let wrapped else { return }
-        do throws(VaultFault) { _ = try vault.unwrap(wrapped, of: id) } catch {
-            guard error == .otherMasterKey else { return }
-            throw StartFault(
-                "master key file \(file) holds another key than the one that encrypted the credentials: "
-                    + "put that key back, or add --replace-master-key and set all credentials anew")
-        }
+        guard isForeign else { return }
+        throw StartFault(
+            "master key file \(file) holds another key than the one that encrypted the credentials: put that "
+                + "key back, or add --replace-master-key and set all credentials anew")
     }
 
     private static var hostName: String {

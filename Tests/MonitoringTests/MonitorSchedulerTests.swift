@@ -105,6 +105,7 @@ struct MonitorSchedulerTests {
             await scheduler.launch(assignment(2))
             try await tally.wait { $0.reportedCount == 2 }
         }
+        #expect(tally.reportedCount >= 2)
     }
 
     @Test("An action that is told bad_action no longer runs")

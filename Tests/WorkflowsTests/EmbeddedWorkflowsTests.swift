@@ -187,7 +187,8 @@ struct EmbeddedWorkflowsTests {
             }
             try await endpoint.kill()
             conductor.setDown(false)
-            _ = try await conductor.report(of: .unreachable)
+            let report = try await conductor.report(of: .unreachable)
+            #expect(report.status == .unreachable && report.actionID == action)
         }
     }
 
