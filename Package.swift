@@ -71,16 +71,23 @@ let package = Package(
         .systemLibrary(
             name: "CLMDB", path: "Sources/Bindings/CLMDB", providers: [.apt(["liblmdb-dev"])]),
         room("LMDB", "Bindings/LMDB", ["CLMDB"]),
+        .systemLibrary(
+            name: "CZstd", path: "Sources/Bindings/CZstd", pkgConfig: "libzstd",
+            providers: [.apt(["libzstd-dev"])]),
+        room("Zstd", "Bindings/Zstd", ["CZstd"]),
         room("Threads", "Bindings/Threads", []),
 
         // The domain, and the log that remembers it.
         room("Registry", "Registry", [protobuf]),
-        room("EventLog", "EventLog", ["LMDB", crypto]),
+        room("EventLog", "EventLog", ["LMDB", "Zstd", crypto]),
         room("Projections", "Projections", ["Registry", "EventLog", crypto]),
         room("Identity", "Identity", ["Registry", crypto]),
         room(
             "Conductor", "Conductor",
             ["Registry", "EventLog", "Projections", "Identity", "Threads", logging]),
+
+        // The auditor: reads what is stored with code of its own, proves it and hands it out.
+        room("Auditing", "Auditing", ["Registry", "EventLog", "Projections", "Threads", "LMDB", crypto]),
 
         // Those who watch.
         room(
@@ -99,12 +106,17 @@ let package = Package(
                 serviceLifecycle,
             ]),
 
+        room(
+            "OperatorRequests", "Requests/OperatorRequests",
+            ["Registry", hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle]),
+
         // Programs wire everything and decide nothing.
         .executableTarget(
             name: "vedette",
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
-                "VIMDrivers", "RESTRequests", argumentParser, asyncHTTPClient, configuration, logging,
+                "VIMDrivers", "RESTRequests", "OperatorRequests", "Auditing", argumentParser, asyncHTTPClient,
+                configuration, logging,
                 nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
             path: "Sources/Programs/vedette", swiftSettings: settings),
@@ -117,6 +129,16 @@ let package = Package(
             name: "Samples", dependencies: ["Registry"], path: "Tests/Fixtures/Samples",
             swiftSettings: settings),
         tests("LMDBTests", ["LMDB", "Samples"]),
+        tests("ZstdTests", ["Zstd", "Samples"]),
+        tests(
+            "AuditingTests",
+            ["Auditing", "Registry", "EventLog", "Projections", "LMDB", "Samples", crypto]),
+        tests(
+            "OperatorRequestsTests",
+            [
+                "OperatorRequests", "Registry", hummingbird, hummingbirdTesting, logging, nioCore,
+                serviceLifecycle,
+            ]),
         tests("EventLogTests", ["EventLog", "LMDB", "Samples", crypto]),
         tests("RegistryTests", ["Registry", "Samples"]),
         tests("ProjectionsTests", ["Projections", "Registry", "EventLog", "LMDB", "Samples"]),

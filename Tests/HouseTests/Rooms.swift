@@ -34,6 +34,8 @@ let house: [Room] = [
 
     // Doors see commands, projections and the submitter's protocol, never the log or the conductor.
     Room("RESTRequests", in: "Requests/RESTRequests", sees: ["Registry", "Projections", "VIMDrivers"]),
+    // The operator door knows what operators may ask, not who does it.
+    Room("OperatorRequests", in: "Requests/OperatorRequests", sees: ["Registry"]),
     Room("RPCRequests", in: "Requests/RPCRequests", sees: ["Registry", "Projections", "OsloMessaging"]),
 
     // The domain is pure: no disk, network, clock or thread, so no Foundation either.
@@ -43,11 +45,14 @@ let house: [Room] = [
         foreign: ["SwiftProtobuf", "Foundation", "FoundationEssentials"]),
     Room("Registry", in: "Registry", sees: [], foreign: []),
     // The log knows no VIM.
-    Room("EventLog", in: "EventLog", sees: ["LMDB"]),
+    Room("EventLog", in: "EventLog", sees: ["LMDB", "Zstd"]),
     Room("Projections", in: "Projections", sees: ["Registry", "EventLog"]),
     Room(
         "Conductor", in: "Conductor",
         sees: ["Registry", "EventLog", "Projections", "Identity", "Threads"]),
+    // The auditor reads the file with code of its own, so it sees the binding, too.
+    Room(
+        "Auditing", in: "Auditing", sees: ["Registry", "EventLog", "Projections", "Threads", "LMDB"]),
     Room(
         "HighAvailability", in: "HighAvailability",
         sees: ["Registry", "EventLog", "Conductor", "EtcdClient"]),
@@ -70,6 +75,8 @@ let house: [Room] = [
     Room("Threads", in: "Bindings/Threads", sees: []),
     Room("CLMDB", in: "Bindings/CLMDB", sees: []),
     Room("LMDB", in: "Bindings/LMDB", sees: ["CLMDB"]),
+    Room("CZstd", in: "Bindings/CZstd", sees: []),
+    Room("Zstd", in: "Bindings/Zstd", sees: ["CZstd"]),
     Room("CRabbitMQ", in: "Bindings/CRabbitMQ", sees: []),
     Room("AMQP", in: "Bindings/AMQP", sees: ["CRabbitMQ"]),
 

@@ -1,0 +1,2 @@
+/// What an auditor does with a log: verify it, sign its head, hand it out.
+public enum Auditing {}
