@@ -116,7 +116,7 @@ let package = Package(
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
                 "VIMDrivers", "RESTRequests", "OperatorRequests", "Auditing", argumentParser, asyncHTTPClient,
-                configuration, logging,
+                configuration, crypto, logging,
                 nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
             path: "Sources/Programs/vedette", swiftSettings: settings),
@@ -128,11 +128,14 @@ let package = Package(
         .target(
             name: "Samples", dependencies: ["Registry"], path: "Tests/Fixtures/Samples",
             swiftSettings: settings),
+        .target(
+            name: "Recording", dependencies: ["Registry", "EventLog", "Projections", "Samples"],
+            path: "Tests/Fixtures/Recording", swiftSettings: settings),
         tests("LMDBTests", ["LMDB", "Samples"]),
         tests("ZstdTests", ["Zstd", "Samples"]),
         tests(
             "AuditingTests",
-            ["Auditing", "Registry", "EventLog", "Projections", "LMDB", "Samples", crypto]),
+            ["Auditing", "Registry", "EventLog", "Projections", "LMDB", "Samples", "Recording", crypto]),
         tests(
             "OperatorRequestsTests",
             [
@@ -141,7 +144,7 @@ let package = Package(
             ]),
         tests("EventLogTests", ["EventLog", "LMDB", "Samples", crypto]),
         tests("RegistryTests", ["Registry", "Samples"]),
-        tests("ProjectionsTests", ["Projections", "Registry", "EventLog", "LMDB", "Samples"]),
+        tests("ProjectionsTests", ["Projections", "Registry", "EventLog", "LMDB", "Samples", "Recording"]),
         tests("IdentityTests", ["Identity", "Registry", "Samples"]),
         tests(
             "ConductorTests",

@@ -1,4 +1,4 @@
-import EventLog
+public import EventLog
 import Identity
 public import Logging
 public import Projections
@@ -98,6 +98,9 @@ public final class Conductor: Sendable {
             throw StartFault(error.sentence)
         }
     }
+
+    /// The last durable place of the log; nil once the conductor has stopped.
+    public var head: Head? { log.withLock { $0?.head } }
 
     /// Commits what waits, stores a checkpoint and lets the log go; later calls throw
     /// ``CommandFailure/stopped``.

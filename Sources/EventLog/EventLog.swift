@@ -1,3 +1,4 @@
+import Crypto
 import LMDB
 import Synchronization
 
@@ -15,6 +16,14 @@ public struct Head: Hashable, Sendable {
     public var time: UInt64
     /// The epoch of the last batch; 0 in an empty log.
     public var epoch: UInt64
+
+    /// All parts at once.
+    public init(position: UInt64, seal: Seal, time: UInt64, epoch: UInt64) {
+        self.position = position
+        self.seal = seal
+        self.time = time
+        self.epoch = epoch
+    }
 
     /// The head of an empty log.
     public static let none = Head(position: 0, seal: .none, time: 0, epoch: 0)
@@ -238,22 +247,30 @@ public final class EventLog: Sendable {
 extension EventLog {
     static let formatKey = Array("format".utf8)
     static let identityKey = Array("identity".utf8)
+    static let checksumKey = Array("checksum".utf8)
+
+    /// The first eight bytes of SHA-256(format ‖ identity): tells when one of them was altered.
+    static func checksum(ofIdentity identity: [UInt8]) -> [UInt8] {
+        let version = withUnsafeBytes(of: Format.version.littleEndian) { Array($0) }
+        return Array(SHA256.hash(data: version + identity).prefix(8))
+    }
 
     /// Refuses a file of a format that this version does not know; a new file has none yet.
     private static func checkFormat(
         of environment: Environment, path: String, access: Access
     ) throws(EventLogError) {
-        let (format, identity): ([UInt8]?, [UInt8]?)
+        let (format, identity, checksum): ([UInt8]?, [UInt8]?, [UInt8]?)
         do throws(TransactionError<LMDBError>) {
             let meta: Database
             do throws(LMDBError) { meta = try environment.database("meta") } catch {
                 // Not found is an LMDB file that is no log of ours.
                 throw .library(error == .notFound ? .invalid : error)
             }
-            (format, identity) = try environment.read { (transaction) throws(LMDBError) in
+            (format, identity, checksum) = try environment.read { (transaction) throws(LMDBError) in
                 (
                     try transaction.copy(of: formatKey, in: meta),
-                    try transaction.copy(of: identityKey, in: meta)
+                    try transaction.copy(of: identityKey, in: meta),
+                    try transaction.copy(of: checksumKey, in: meta)
                 )
             }
         } catch { throw EventLogError(error.error, path: path) }
@@ -266,26 +283,43 @@ extension EventLog {
         guard version == Format.version else {
             throw .damaged(path: path, position: 0, what: "format \(version) never existed")
         }
+        // Files of the first days have no checksum; the next writer adds it.
+        if let checksum, checksum != EventLog.checksum(ofIdentity: identity ?? []) {
+            throw .damaged(path: path, position: 0, what: "its identity does not match its checksum")
+        }
     }
 
     /// Writes format and identity into a new file, and reads the identity.
     private static func settle(_ environment: Environment, access: Access) throws(LMDBError) -> [UInt8] {
         let meta = try environment.database("meta")
         do throws(TransactionError<LMDBError>) {
-            let known = try environment.read { (transaction) throws(LMDBError) in
-                try transaction.copy(of: identityKey, in: meta)
+            let (known, checksum) = try environment.read { (transaction) throws(LMDBError) in
+                (
+                    try transaction.copy(of: identityKey, in: meta),
+                    try transaction.copy(of: checksumKey, in: meta)
+                )
             }
-            if let known { return known }
+            if let known {
+                if checksum == nil, access == .write { try write(known, into: meta, of: environment) }
+                return known
+            }
             guard access == .write else { throw TransactionError.body(.invalid) }
             var random = SystemRandomNumberGenerator()
             let identity = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
-            try environment.write { (transaction) throws(LMDBError) in
-                let version = withUnsafeBytes(of: Format.version.littleEndian) { Array($0) }
-                try transaction.put(version, for: formatKey, in: meta)
-                try transaction.put(identity, for: identityKey, in: meta)
-            }
+            try write(identity, into: meta, of: environment)
             return identity
         } catch { throw error.error }
+    }
+
+    private static func write(
+        _ identity: [UInt8], into meta: Database, of environment: Environment
+    ) throws(TransactionError<LMDBError>) {
+        try environment.write { (transaction) throws(LMDBError) in
+            let version = withUnsafeBytes(of: Format.version.littleEndian) { Array($0) }
+            try transaction.put(version, for: formatKey, in: meta)
+            try transaction.put(identity, for: identityKey, in: meta)
+            try transaction.put(checksum(ofIdentity: identity), for: checksumKey, in: meta)
+        }
     }
 
     /// A synced file is lost all the same if the entry that names it was never written.

@@ -22,18 +22,37 @@ public struct CredentialVault: Sendable {
         init(key: SymmetricKey) { self.key = key }
     }
 
-    /// Wraps a data key for storing: version 1, fingerprint of the master key 8, nonce 12, key 32, tag 16.
+    /// Wraps a data key for storing: version 2, fingerprint of the master key 8, nonce 12, key 32, tag 16,
+    /// checksum 8.
+    ///
+    /// The checksum, the first bytes of SHA-256(VIM id ‖ what stands before it), lets an auditor who has no
+    /// master key find altered bytes. Version 1 is the same without it.
     public func wrap(_ dataKey: DataKey, of id: VIMID) -> [UInt8] {
         let plain = dataKey.key.withUnsafeBytes { Array($0) }
-        return [1] + master.fingerprint + seal(plain, under: master.key, purpose: "data key", id)
+        let wrapped = [2] + master.fingerprint + seal(plain, under: master.key, purpose: "data key", id)
+        return wrapped + CredentialVault.checksum(of: wrapped[...], id)
     }
 
     /// Unwraps a stored data key.
     public func unwrap(_ wrapped: [UInt8], of id: VIMID) throws(VaultFault) -> DataKey {
-        guard wrapped.count == 69, wrapped[0] == 1 else { throw .malformed }
+        try CredentialVault.check(wrapped, of: id)
         guard Array(wrapped[1..<9]) == master.fingerprint else { throw .otherMasterKey }
-        let plain = try open(Array(wrapped[9...]), under: master.key, purpose: "data key", id)
+        let plain = try open(Array(wrapped[9..<69]), under: master.key, purpose: "data key", id)
         return DataKey(key: SymmetricKey(data: plain))
+    }
+
+    /// Checks a wrapped key without a master key: its form, and its checksum if it has one.
+    public static func check(_ wrapped: [UInt8], of id: VIMID) throws(VaultFault) {
+        switch (wrapped.first, wrapped.count) {
+        case (1, 69): return
+        case (2, 77):
+            guard Array(wrapped[69...]) == checksum(of: wrapped[..<69], id) else { throw .notAuthentic }
+        default: throw .malformed
+        }
+    }
+
+    private static func checksum(of wrapped: ArraySlice<UInt8>, _ id: VIMID) -> [UInt8] {
+        Array(SHA256.hash(data: id.value.bytes + wrapped).prefix(8))
     }
 
     /// Encrypts a VIM's `auth_cred`: version 1, nonce 12, ciphertext, tag 16.

@@ -273,7 +273,8 @@ public struct ProjectionFault: Error, Hashable, Sendable {
     /// One sentence.
     public let sentence: String
 
-    init(position: UInt64, _ sentence: String) {
+    /// A fault at a position.
+    public init(position: UInt64, _ sentence: String) {
         self.position = position
         self.sentence = sentence
     }

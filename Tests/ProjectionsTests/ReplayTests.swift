@@ -1,5 +1,6 @@
 import EventLog
 import Projections
+import Recording
 import Registry
 import Samples
 import Testing

@@ -1,3 +1,4 @@
+import Recording
 import Registry
 import Samples
 import Testing

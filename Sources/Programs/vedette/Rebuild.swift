@@ -115,26 +115,3 @@ struct Rebuild: AsyncParsableCommand {
         }
     }
 }
-
-/// One line that is drawn again and again.
-struct ProgressBar {
-    private let isShown: Bool
-    private let began = ContinuousClock.now
-    private var isDrawn = false
-
-    init(isShown: Bool) { self.isShown = isShown }
-
-    mutating func show(_ position: UInt64, of end: UInt64) {
-        guard isShown, end > 0 else { return }
-        isDrawn = true
-        let seconds = max(Double((ContinuousClock.now - began) / .milliseconds(1)) / 1_000, 0.001)
-        let width = 30
-        let filled = Int(Double(width) * Double(position) / Double(end))
-        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        Terminal.draw("\r\(bar) \(100 * position / end) %  \(UInt64(Double(position) / seconds)) events/s ")
-    }
-
-    mutating func finish() {
-        if isDrawn { Terminal.draw("\r\u{1B}[K") }
-    }
-}

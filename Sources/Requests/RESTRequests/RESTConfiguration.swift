@@ -16,6 +16,8 @@ public struct RESTConfiguration: Sendable {
     public var defaultTenantID: String
     /// Shown at `/healthz/live`.
     public var serverVersion: String
+    /// The newest signed head, as a note; nil where none is published.
+    public var publishedHead: @Sendable () -> String? = { nil }
     /// The longest request body, in bytes.
     public var bodyByteMax: Int
     /// The longest request target, in bytes.

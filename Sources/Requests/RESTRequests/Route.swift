@@ -12,6 +12,8 @@ enum Route: Hashable {
     /// A VIM with what Tacker does not know of it.
     case vedetteVIM(String)
     case live
+    /// The newest signed head.
+    case head
 
     /// Reads a path, percent-encoded as it came; nil if it leads nowhere.
     init?(path: String) {
@@ -21,6 +23,7 @@ enum Route: Hashable {
         switch parts {
         case [""]: self = .versions
         case ["healthz", "live"]: self = .live
+        case ["vedette", "v1", "head"]: self = .head
         case let parts where parts.count == 4 && parts[0] == "vedette" && parts[1] == "v1":
             guard parts[2] == "vims", !parts[3].isEmpty else { return nil }
             self = .vedetteVIM(Route.withoutFormat(parts[3]))
@@ -51,7 +54,7 @@ enum Route: Hashable {
     /// Whether replies carry a request id: all but those that stand outside Tacker's pipeline.
     var isIdentified: Bool {
         switch self {
-        case .versions, .live: false
+        case .versions, .live, .head: false
         default: true
         }
     }

@@ -8,8 +8,10 @@ import VIMDrivers
 /// What was told and seen.
 struct Audit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Read the log: every event, or the registry as it was.",
-        subcommands: [AuditLog.self, AuditState.self])
+        abstract: "Read the log, prove it, and hand it out.",
+        subcommands: [
+            AuditLog.self, AuditState.self, AuditVerify.self, AuditHead.self, AuditKey.self, AuditExport.self,
+        ])
 }
 
 /// Every event.

@@ -68,6 +68,16 @@ struct Serve: AsyncParsableCommand {
     var reportInterval: Double?
     @Option(
         help: ArgumentHelp(
+            "Sign the log's head with this key and publish it at /vedette/v1/head (see vedette audit key).",
+            valueName: "file"))
+    var headKey: String?
+    @Option(help: ArgumentHelp("Also write the signed head to this file.", valueName: "file"))
+    var headFile: String?
+    @Option(
+        help: ArgumentHelp("Minutes from one signed head to the next (default: 5).", valueName: "minutes"))
+    var headInterval: Double?
+    @Option(
+        help: ArgumentHelp(
             "trace, debug, info, notice, warning or error (default: info).", valueName: "level"))
     var logLevel: String?
     @Option(

@@ -18,10 +18,13 @@ struct ServeSettings: Sendable {
     var monitor: MonitorSettings
     var reportInterval: Duration
     var logLevel: Logger.Level
+    /// Where heads are signed and published; nil if they are not.
+    var publishing: HeadPublishing?
 
     /// What a configuration file may hold.
     static let keys = [
-        "auth", "data-directory", "insecure", "legacy-status-codes", "listen", "log-level", "master-key-file",
+        "auth", "data-directory", "head-file", "head-interval", "head-key", "insecure", "legacy-status-codes",
+        "listen", "log-level", "master-key-file",
         "monitor-failure-threshold", "monitor-interval", "monitor-probe", "monitor-success-threshold",
         "monitor-timeout", "registration-check", "replace-master-key", "report-interval",
     ]
@@ -69,8 +72,27 @@ struct ServeSettings: Sendable {
             throw Failure.usage("--report-interval: \(interval) is not between 1 and 60 seconds")
         }
         reportInterval = .milliseconds(Int64(interval * 1_000))
+        publishing = try ServeSettings.publishing(flags, sources)
         logLevel =
             try ServeSettings.choice(try flags.logLevel ?? sources.text("log-level"), "--log-level") ?? .info
+    }
+
+    private static func publishing(_ flags: Serve, _ sources: Sources) throws -> HeadPublishing? {
+        let file = try flags.headFile ?? sources.text("head-file")
+        let minutes = try flags.headInterval ?? sources.number("head-interval")
+        guard let path = try flags.headKey ?? sources.text("head-key") else {
+            if file != nil || minutes != nil {
+                throw Failure.usage("--head-file and --head-interval need a --head-key to sign with")
+            }
+            return nil
+        }
+        let interval = minutes ?? 5
+        guard interval >= 0.01, interval <= 10_000 else {
+            throw Failure.usage("--head-interval: \(interval) is no number of minutes")
+        }
+        return HeadPublishing(
+            key: try HeadFiles.signingKey(path, name: nil), file: file,
+            interval: .milliseconds(Int64(interval * 60_000)))
     }
 
     private static func address(_ text: String) throws -> (String, Int) {

@@ -70,15 +70,18 @@ struct Server {
         let reconciler = Reconciler(conductor: conductor, backend: workflows, logger: logger)
         let supervisor = Supervisor(
             conductor: conductor, reportInterval: settings.reportInterval, logger: logger)
+        let publisher = settings.publishing.map { HeadPublisher($0, conductor: conductor, logger: logger) }
+        var rest = RESTConfiguration(
+            legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,
+            serverVersion: Vedette.version)
+        if let publisher { rest.publishedHead = { publisher.note } }
         let door = RESTDoor(
             registrar: conductor, reader: conductor,
             drivers: [
                 .openstack: OpenStackDriver(client: client), .kubernetes: KubernetesDriver(client: client),
             ],
             probes: workflows,
-            configuration: RESTConfiguration(
-                legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,
-                serverVersion: Vedette.version),
+            configuration: rest,
             logger: logger)
         let (host, directory) = (settings.host, settings.directory)
         let service = door.service(host: host, port: settings.port) { port in
@@ -91,8 +94,10 @@ struct Server {
             }
         }
         // Stopped in reverse: the door first, then those who watch; the conductor outlives them all.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
+        if let publisher { services.append(.init(service: Loop { await publisher.run() })) }
         var group = ServiceGroupConfiguration(
-            services: [
+            services: services + [
                 .init(service: Loop { try await workflows.run() }),
                 .init(service: Loop { await supervisor.run() }),
                 .init(service: Loop { await reconciler.run() }),

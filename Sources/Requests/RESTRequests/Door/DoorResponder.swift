@@ -76,6 +76,11 @@ struct DoorResponder: HTTPResponder {
             return Reply(200, Discovery.versions(host: DoorResponder.host(of: request)))
         case (.get, .live):
             return Reply(200, ["status": "live", "version": .string(configuration.serverVersion)])
+        case (.get, .head):
+            guard let note = configuration.publishedHead() else {
+                return Reply(404, text: "No head is signed: start the server with --head-key.\n")
+            }
+            return Reply(200, text: note)
         case (.get, .extensions):
             return Reply(200, ["extensions": .array(Discovery.extensions)])
         case (.get, .extension(let alias)):
@@ -136,10 +141,11 @@ struct DoorResponder: HTTPResponder {
 
     private static func response(_ reply: Reply, isHead: Bool) -> Response {
         let status = HTTPResponse.Status(code: reply.status)
-        guard let body = reply.body else { return Response(status: status) }
-        let bytes = body.encoded
+        guard let bytes = reply.body?.encoded ?? reply.text.map({ Array($0.utf8) }) else {
+            return Response(status: status)
+        }
         var headers = HTTPFields()
-        headers[.contentType] = "application/json"
+        headers[.contentType] = reply.body == nil ? "text/plain; charset=utf-8" : "application/json"
         headers[.contentLength] = String(bytes.count)
         return Response(
             status: status, headers: headers,

@@ -1,28 +1,30 @@
-import EventLog
-import Projections
-import Registry
+package import EventLog
+package import Projections
+package import Registry
 import Samples
 
 /// A conductor without threads: decides, appends and folds one command after the other.
-struct Recorder {
-    let log: EventLog
-    var table = VIMTable()
+package struct Recorder {
+    package let log: EventLog
+    package var table = VIMTable()
+    /// Changes of the vault for the next commit.
+    package var vault: [VaultChange] = []
     private var batch: BatchBuilder
     private var time: UInt64 = 1_000
 
-    init(_ directory: String) throws {
+    package init(_ directory: String) throws {
         log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
         batch = BatchBuilder(firstPosition: 1, time: 1_000)
     }
 
     @discardableResult
-    mutating func run(_ command: Command) throws -> Decision.Answer {
+    package mutating func run(_ command: Command) throws -> Decision.Answer {
         let decision = decide(command, on: table)
         for addressed in decision.events { try record(addressed.event, stream: addressed.stream) }
         return decision.answer
     }
 
-    mutating func record(_ event: Event, stream: UInt32) throws {
+    package mutating func record(_ event: Event, stream: UInt32) throws {
         let position = event.withPayload { format, payload in
             batch.append(
                 stream: stream, previousInStream: table.lastPosition(inStream: stream),
@@ -34,29 +36,30 @@ struct Recorder {
     }
 
     /// Adds an event that no table would take.
-    mutating func smuggle(type: UInt16, format: UInt8 = 1, stream: UInt32, payload: [UInt8]) {
+    package mutating func smuggle(type: UInt16, format: UInt8 = 1, stream: UInt32, payload: [UInt8]) {
         payload.withUnsafeBytes {
             _ = batch.append(stream: stream, previousInStream: 0, type: type, format: format, payload: $0)
         }
     }
 
-    mutating func commit() throws {
+    package mutating func commit() throws {
         guard !batch.isEmpty else { return }
-        let head = try log.append(&batch, epoch: 1)
+        let head = try log.append(&batch, epoch: 1, vault: vault)
+        vault = []
         time += 7
         batch.reset(firstPosition: head.position + 1, time: time)
     }
 }
 
 /// Opens a recorder over a fresh directory and hands it to the body.
-func withRecorder(_ body: (inout Recorder) throws -> Void) throws {
+package func withRecorder(_ body: (inout Recorder) throws -> Void) throws {
     try withTemporaryDirectory { directory in
         var recorder = try Recorder(directory)
         try body(&recorder)
     }
 }
 
-func update(_ number: UInt64, action: UInt64 = 900, _ edit: (inout VIMChanges) -> Void) -> Command {
+package func update(_ number: UInt64, action: UInt64 = 900, _ edit: (inout VIMChanges) -> Void) -> Command {
     var changes = VIMChanges()
     edit(&changes)
     return .update(
@@ -65,11 +68,11 @@ func update(_ number: UInt64, action: UInt64 = 900, _ edit: (inout VIMChanges) -
             actor: Actor(userName: "bob")))
 }
 
-func deregister(_ number: UInt64) -> Command {
+package func deregister(_ number: UInt64) -> Command {
     .deregister(DeregisterVIM(id: .sample(number), actor: Actor()))
 }
 
-func report(
+package func report(
     _ number: UInt64, action: UInt64, _ status: VIMStatus, _ finding: ProbeFinding = .unstated
 ) -> Command {
     .report(

@@ -1,2 +1,0 @@
-/// What an auditor does with a log: verify it, sign its head, hand it out.
-public enum Auditing {}

@@ -1,0 +1,65 @@
+import Registry
+
+/// Joins stretches in order: what each of them had to take for granted is checked here.
+struct StretchChain {
+    private(set) var position: UInt64 = 0
+    private(set) var seal = StoredBatch.SealBytes.none
+    private(set) var time: UInt64 = 0
+    private(set) var epoch: UInt64 = 0
+    private(set) var batchCount: UInt64 = 0
+    private(set) var eventCount: UInt64 = 0
+    private(set) var byteCount: UInt64 = 0
+    private var lastPositions: [UInt64] = [0]
+
+    /// Streams of VIMs, the conductor's own not counted.
+    var streamCount: UInt64 { UInt64(lastPositions.count) - 1 }
+
+    /// Takes the next stretch in, and throws the first damage of it.
+    mutating func join(_ stretch: Stretch) throws(Damage) {
+        if let opening = stretch.opening {
+            guard opening.position == position + 1 else {
+                throw Damage(at: position + 1, "the next batch begins at position \(opening.position)")
+            }
+            guard opening.sealBefore == seal else {
+                throw Damage(
+                    at: opening.position, "the seal before the batch is not the one that was checked")
+            }
+            if position > 0 {
+                try StretchAudit.checkOrder(
+                    of: opening.time, opening.epoch, after: time, epoch, at: opening.position)
+            }
+            for arrival in stretch.arrivals { try join(arrival) }
+            for (stream, position) in stretch.lastPositions { lastPositions[Int(stream)] = position }
+            if stretch.batchCount > 0 {
+                (position, seal) = (stretch.lastPosition, stretch.lastSeal)
+                (time, epoch) = (stretch.lastTime, stretch.lastEpoch)
+            }
+            batchCount += stretch.batchCount
+            eventCount += stretch.eventCount
+            byteCount += stretch.byteCount
+        }
+        if let damage = stretch.damage { throw damage }
+    }
+
+    private mutating func join(_ arrival: Stretch.Arrival) throws(Damage) {
+        let stream = Int(arrival.stream)
+        if stream < lastPositions.count {
+            guard lastPositions[stream] == arrival.previous else {
+                throw Damage(
+                    at: arrival.position,
+                    "the event names \(arrival.previous) as the one before it in stream \(stream), which is "
+                        + "\(lastPositions[stream])")
+            }
+            return
+        }
+        guard stream == lastPositions.count, arrival.previous == 0 else {
+            throw Damage(
+                at: arrival.position,
+                "stream \(stream) begins where stream \(lastPositions.count) is the next to begin")
+        }
+        guard arrival.type == EventType.vimRegistered.rawValue else {
+            throw Damage(at: arrival.position, "stream \(stream) does not begin with vim.registered")
+        }
+        lastPositions.append(0)
+    }
+}

@@ -1,0 +1,244 @@
+public import EventLog
+import LMDB
+import Registry
+import Synchronization
+import Threads
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Reads a whole log with code of its own and says whether it is what it should be.
+///
+/// Stretches of the log are checked side by side, since the seal before each batch is stored; joining them in
+/// order checks what each had to take for granted.
+public struct Verifier: Sendable {
+    /// What was checked.
+    public struct Report: Sendable {
+        /// Batches, each with its seal.
+        public var batchCount: UInt64 = 0
+        /// Events, each with its envelope, its place in its stream and its payload.
+        public var eventCount: UInt64 = 0
+        /// Bytes of the batches.
+        public var byteCount: UInt64 = 0
+        /// Streams of VIMs.
+        public var streamCount: UInt64 = 0
+        /// The last position and its seal.
+        public var head = Head.none
+        /// The first damage; nil if there is none.
+        public var damage: Damage?
+
+        /// Nothing was checked yet.
+        public init() {}
+    }
+
+    private let path: String
+    private let environment: Environment
+    private let batches: Database
+    private let workerCount: Int
+    private let stretchLength: UInt64
+
+    /// A view of the file is let go after so many bytes: a view held open keeps LMDB from reusing pages.
+    static let viewByteMax = 16 * 1_024 * 1_024
+
+    /// Opens the data file of a directory for reading.
+    ///
+    /// - Parameter workerCount: how many threads read; nil means one for each processor.
+    /// - Throws: ``EventLogError`` if the file cannot be opened or is no log of a known format.
+    public init(directory: String, workerCount: Int? = nil) throws(EventLogError) {
+        try self.init(directory: directory, workerCount: workerCount, stretchLength: 1 << 18)
+    }
+
+    /// - Parameter stretchLength: positions of a stretch: few enough to share the work out, enough to make
+    ///   joining cheap.
+    init(directory: String, workerCount: Int?, stretchLength: UInt64) throws(EventLogError) {
+        self.stretchLength = stretchLength
+        // Opened and let go first: format, wholeness and readable words for what is wrong are its business.
+        _ = try EventLog(directory: directory, access: .read)
+        path = directory + "/events.lmdb"
+        self.workerCount = workerCount ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        do throws(LMDBError) {
+            environment = try Environment(
+                path: path, options: Environment.Options(mapByteCount: Limits.mapByteCount, readOnly: true))
+            batches = try environment.database("batches", integerKeys: true)
+        } catch {
+            throw .damaged(path: path, position: 0, what: "it cannot be opened (\(error))")
+        }
+    }
+
+    /// Checks every batch up to the end as it stands now.
+    ///
+    /// - Parameter progress: told the positions done and the last one, on any thread.
+    public func run(progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }) -> Report {
+        var report = Report()
+        let end: UInt64
+        do throws(Damage) { end = try lastKey() } catch {
+            report.damage = error
+            return report
+        }
+        guard end > 0 else { return report }
+        let job = Job(last: end, length: stretchLength, progress: progress)
+        let workers = (0..<workerCount).map { number in
+            DedicatedThread(name: "verify-\(number)") { [self] in
+                // There are no more streams than events, and the last batch may hold many.
+                var audit = StretchAudit(
+                    streamMax: end.addingReportingOverflow(UInt64(Limits.batchEventMax)).partialValue)
+                while let range = job.next() { job.finish(range, read(range, &audit)) }
+            }
+        }
+        for worker in workers { worker.join() }
+        let (chain, damage) = job.result()
+        report.batchCount = chain.batchCount
+        report.eventCount = chain.eventCount
+        report.byteCount = chain.byteCount
+        report.streamCount = chain.streamCount
+        report.head = Head(
+            position: chain.position, seal: chain.seal.seal ?? .none, time: chain.time, epoch: chain.epoch)
+        report.damage = damage
+        return report
+    }
+
+    /// The key of the last value, which is where the last stretch must reach.
+    private func lastKey() throws(Damage) -> UInt64 {
+        try withCursor { (cursor) throws(Damage) in
+            guard let entry = try step({ () throws(LMDBError) in try cursor.last() }, near: 0) else {
+                return 0
+            }
+            return try Verifier.key(of: entry, near: 0)
+        }
+    }
+
+    /// All batches whose values begin in the range.
+    private func read(_ range: Range<UInt64>, _ audit: inout StretchAudit) -> Stretch {
+        var next = range.lowerBound
+        var isFirst = true
+        audit.begin(after: .none)
+        while next < range.upperBound {
+            do throws(Damage) {
+                next = try withCursor { (cursor) throws(Damage) in
+                    if isFirst {
+                        audit.begin(after: try sealBefore(range.lowerBound, cursor))
+                        isFirst = false
+                    }
+                    return try readView(from: next, to: range.upperBound, cursor, &audit)
+                }
+            } catch { return audit.end(error) }
+        }
+        return audit.end(nil)
+    }
+
+    /// Reads a view's worth of values and returns the key to go on with.
+    private func readView(
+        from start: UInt64, to end: UInt64, _ cursor: borrowing Cursor, _ audit: inout StretchAudit
+    ) throws(Damage) -> UInt64 {
+        var byteCount = 0
+        var entry = try step({ () throws(LMDBError) in try cursor.seek(start) }, near: start)
+        while let found = entry {
+            let key = try Verifier.key(of: found, near: start)
+            guard key < end else { return end }
+            guard key >= start else { throw Damage(at: key, "the keys of the batches are not in order") }
+            try audit.take(try StoredBatch(at: key, in: found.value))
+            byteCount += found.value.count
+            if byteCount >= Verifier.viewByteMax { return key + 1 }
+            entry = try step({ () throws(LMDBError) in try cursor.next() }, near: key)
+        }
+        return end
+    }
+
+    /// The seal of the batch before a place.
+    private func sealBefore(
+        _ place: UInt64, _ cursor: borrowing Cursor
+    ) throws(Damage) -> StoredBatch.SealBytes {
+        let found = try step({ () throws(LMDBError) in try cursor.seek(place) }, near: place)
+        let before = try step(
+            { () throws(LMDBError) in found == nil ? try cursor.last() : try cursor.previous() }, near: place)
+        guard let before else { return .none }
+        // What is wrong with that batch is told by the stretch it belongs to.
+        return (try? StoredBatch(at: Verifier.key(of: before, near: place), in: before.value))?.seal ?? .none
+    }
+
+    private static func key(of entry: Cursor.Entry, near place: UInt64) throws(Damage) -> UInt64 {
+        guard entry.key.count == 8 else {
+            throw Damage(at: place, "a batch's key has \(entry.key.count) bytes")
+        }
+        return entry.key.number(at: 0, UInt64.self)
+    }
+
+    private func step<Result>(
+        _ body: () throws(LMDBError) -> Result, near place: UInt64
+    ) throws(Damage) -> Result {
+        do throws(LMDBError) { return try body() } catch {
+            throw Damage(at: place, "the page that holds it cannot be read (\(error))")
+        }
+    }
+
+    private func withCursor<Result>(
+        _ body: (borrowing Cursor) throws(Damage) -> Result
+    ) throws(Damage) -> Result {
+        do throws(TransactionError<TransactionError<Damage>>) {
+            return try environment.read { (transaction) throws(TransactionError<Damage>) in
+                try transaction.withCursor(over: batches, body)
+            }
+        } catch {
+            switch error {
+            case .body(.body(let damage)): throw damage
+            case .library(let error), .body(.library(let error)):
+                throw Damage(at: 0, "the file cannot be read (\(error))")
+            }
+        }
+    }
+}
+
+/// The stretches of one verification, handed out to workers and joined in order.
+private final class Job: Sendable {
+    private struct State {
+        var next: UInt64 = 0
+        var joined: UInt64 = 0
+        var waiting: [UInt64: Stretch] = [:]
+        var chain = StretchChain()
+        var damage: Damage?
+    }
+
+    private let state = Mutex(State())
+    private let last: UInt64
+    private let length: UInt64
+    private let progress: @Sendable (UInt64, UInt64) -> Void
+
+    init(last: UInt64, length: UInt64, progress: @escaping @Sendable (UInt64, UInt64) -> Void) {
+        self.last = last
+        self.length = length
+        self.progress = progress
+    }
+
+    /// The next stretch to read; nil if there is none, or a damage was found before it.
+    func next() -> Range<UInt64>? {
+        state.withLock { state in
+            let start = state.next * length
+            guard state.damage == nil, start <= last else { return nil }
+            state.next += 1
+            return start..<(start + length)
+        }
+    }
+
+    func finish(_ range: Range<UInt64>, _ stretch: Stretch) {
+        let done = state.withLock { state in
+            state.waiting[range.lowerBound / length] = stretch
+            while state.damage == nil, let stretch = state.waiting.removeValue(forKey: state.joined) {
+                state.joined += 1
+                do throws(Damage) {
+                    try state.chain.join(stretch)
+                    // An altered key may lie anywhere: nobody walks there through stretches without a batch.
+                    let reached = state.chain.position
+                    let end = state.joined * length
+                    if end <= last, end > reached + UInt64(Limits.batchEventMax) + 1 {
+                        throw Damage(at: reached + 1, "no batch begins here, though later ones are stored")
+                    }
+                } catch { state.damage = error }
+            }
+            return state.chain.position
+        }
+        progress(done, last)
+    }
+
+    func result() -> (StretchChain, Damage?) { state.withLock { ($0.chain, $0.damage) } }
+}

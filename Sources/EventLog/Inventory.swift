@@ -1,0 +1,43 @@
+import LMDB
+
+extension EventLog {
+    /// What lies in the file and belongs to nothing, one sentence each: an altered key leaves such an entry.
+    public func strayEntries() throws(EventLogError) -> [String] {
+        let meta: Database
+        do throws(LMDBError) { meta = try environment.database("meta") } catch {
+            throw EventLogError(error, path: path)
+        }
+        return try withReader { (transaction) throws(ReadFault) in
+            let known = [EventLog.formatKey, EventLog.identityKey, EventLog.checksumKey]
+            var found = try EventLog.keys(of: meta, transaction).filter { !known.contains($0) }.map { _ in
+                "an entry of the database meta has an unknown name"
+            }
+            // The front says how many chunks follow it; without it nothing belongs there.
+            var chunkCount: UInt32?
+            do throws(LMDBError) {
+                let front = try transaction.copy(of: EventLog.key(0), in: self.checkpoints)
+                chunkCount = front.flatMap { front in
+                    front.count >= 16 ? front.withUnsafeBytes { $0.load(at: 12) as UInt32 } : nil
+                }
+            } catch { throw .library(error) }
+            let last = chunkCount.map { EventLog.key(Int($0)) }
+            for key in try EventLog.keys(of: self.checkpoints, transaction)
+            where last.map({ key.count != 4 || $0.lexicographicallyPrecedes(key) }) ?? true {
+                found.append("a piece of a checkpoint belongs to none: run vedette rebuild")
+            }
+            return found
+        }
+    }
+
+    private static func keys(
+        of database: Database, _ transaction: borrowing ReadTransaction
+    ) throws(ReadFault) -> [[UInt8]] {
+        try transaction.cursor(over: database) { (cursor) throws(ReadFault) in
+            var keys: [[UInt8]] = []
+            do throws(LMDBError) {
+                while let entry = try cursor.next() { keys.append(Array(entry.key)) }
+            } catch { throw .library(error) }
+            return keys
+        }
+    }
+}

@@ -1,0 +1,206 @@
+import ArgumentParser
+import Auditing
+import EventLog
+import Foundation
+import Identity
+import Projections
+import Registry
+import VIMDrivers
+
+/// Whether the log is what it should be.
+struct AuditVerify: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Check the whole log: seals, order, payloads, projections, heads.",
+        discussion: """
+            Reads everything with code of its own and recomputes every seal; checks positions, times, \
+            epochs, each VIM's chain of events and every payload; replays the log and compares the \
+            checkpoint and the vault with it. With --head it proves that the log extends a head that was \
+            signed earlier (vedette audit head --sign) unchanged: rewriting, truncating and forking are \
+            told apart. The exit code is 1 if anything is wrong, with the first bad position.
+
+              vedette audit verify
+              vedette audit verify --head monday.note --key 'vedette.example+2f4c1b7e+AR0...'
+            """)
+
+    @OptionGroup var directory: DataDirectory
+    @Option(
+        help: ArgumentHelp(
+            "A file with a signed head that the log must extend; may be repeated.", valueName: "file")
+    )
+    var head: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "The key that verifies the heads' signatures, as text or in a file; else they are not checked.",
+            valueName: "key"))
+    var key: String?
+    @Option(
+        help: ArgumentHelp(
+            """
+            The master key's file, to prove that it opens every data key (default: master.key in the data \
+            directory, if it can be read).
+            """,
+            valueName: "file"))
+    var masterKeyFile: String?
+    @Flag(help: "One JSON object.") var json = false
+
+    func run() async throws {
+        let verifierKey = try key.map { try HeadFiles.verifierKey($0) }
+        let heads = try head.map { try HeadFiles.statement(in: $0, key: verifierKey) }
+        EventLog.explainDamagedPages(of: directory.path)
+        var findings = Findings()
+        let began = ContinuousClock.now
+        findings.report = try verifyBatches()
+        findings.seconds = Double((ContinuousClock.now - began) / .milliseconds(1)) / 1_000
+        if let damage = findings.report.damage {
+            findings.faults.append(
+                EventLogError.damaged(
+                    path: directory.path + "/events.lmdb", position: damage.position, what: damage.sentence
+                ).sentence)
+        } else {
+            try verifyState(&findings)
+            try verify(heads, isSigned: verifierKey != nil, &findings)
+        }
+        json ? printJSON(findings) : print(findings)
+        if !findings.faults.isEmpty { throw ExitCode(1) }
+    }
+
+    private struct Findings {
+        var report = Verifier.Report()
+        var seconds = 0.0
+        var state: StateAudit?
+        var isKeyChecked = false
+        var foreignKeyCount = 0
+        var heads: [String] = []
+        var faults: [String] = []
+    }
+
+    private func verifyBatches() throws -> Verifier.Report {
+        let bar = SharedProgressBar(isShown: !json)
+        defer { bar.finish() }
+        do throws(EventLogError) {
+            return try Verifier(directory: directory.path).run { bar.show($0, of: $1) }
+        } catch { throw Failure(error.sentence) }
+    }
+
+    private func verifyState(_ findings: inout Findings) throws {
+        let log = try directory.open()
+        let vault = try masterKey().map { CredentialVault(master: $0) }
+        findings.isKeyChecked = vault != nil
+        var foreignKeyCount = 0
+        defer { findings.foreignKeyCount = foreignKeyCount }
+        let bar = SharedProgressBar(isShown: !json)
+        defer { bar.finish() }
+        do throws(ReadError<ProjectionFault>) {
+            let state = try StateAudit(of: log) { id, wrapped in
+                do throws(VaultFault) {
+                    if let vault {
+                        _ = try vault.unwrap(wrapped, of: id)
+                    } else {
+                        try CredentialVault.check(wrapped, of: id)
+                    }
+                    return nil
+                } catch {
+                    // No damage: a master key was lost, and the credentials were not yet set anew.
+                    guard error != .otherMasterKey else {
+                        foreignKeyCount += 1
+                        return nil
+                    }
+                    return error.sentence
+                }
+            } progress: {
+                bar.show($0.position, of: $0.end)
+            }
+            findings.state = state
+            findings.faults += state.faults
+        } catch { findings.faults.append(error.sentence(for: log)) }
+    }
+
+    /// The master key; nil if it was not named and is not where it usually is.
+    private func masterKey() throws -> MasterKey? {
+        let path = masterKeyFile ?? directory.path + "/master.key"
+        guard masterKeyFile != nil || access(path, R_OK) == 0 else { return nil }
+        do throws(MasterKeyFault) { return try MasterKey(file: path, mayCreate: false) } catch {
+            throw Failure(error.sentence)
+        }
+    }
+
+    private func verify(
+        _ heads: [HeadFiles.Stated], isSigned: Bool, _ findings: inout Findings
+    ) throws {
+        guard !heads.isEmpty else { return }
+        let log = try directory.open()
+        for stated in heads {
+            let place = "the head at position \(stated.statement.position) in \(stated.path)"
+            switch try reading({ () throws(EventLogError) in try stated.statement.verdict(on: log) }) {
+            case .extended(let count):
+                let signature = isSigned ? "signature checked" : "signature not checked: name its --key"
+                findings.heads.append(
+                    "\(place) is part of this log, which goes on to position "
+                        + "\(stated.statement.position + count); \(signature)"
+                )
+            case .truncated(let head):
+                findings.faults.append(
+                    "\(place) is beyond the end of this log, \(head.position): it was truncated")
+            case .rewritten:
+                findings.faults.append(
+                    "\(place) does not fit: this log has another history there; it was rewritten or forked"
+                )
+            }
+        }
+    }
+
+    private func print(_ findings: Findings) {
+        let report = findings.report
+        let rate = Double(report.eventCount) / max(findings.seconds, 0.001)
+        Swift.print(
+            "\(report.eventCount) events in \(report.batchCount) batches of \(report.streamCount) VIMs: "
+                + "seals, order, streams and payloads checked")
+        Swift.print(
+            String(
+                format: "%.1f s, %.0f events/s, %.0f MB/s", findings.seconds, rate,
+                Double(report.byteCount) / max(findings.seconds, 0.001) / 1e6))
+        if let state = findings.state {
+            let checkpoint =
+                state.checkpointPosition.map { "checkpoint at position \($0) compared with a replay" }
+                ?? "no checkpoint to compare"
+            let keys = findings.isKeyChecked ? "opened with the master key" : "checked without a master key"
+            Swift.print(
+                "\(state.registeredCount) registered VIMs; \(checkpoint); \(state.keyCount) data keys \(keys)"
+            )
+        }
+        if findings.foreignKeyCount > 0 {
+            Swift.print(
+                "\(findings.foreignKeyCount) data keys are wrapped under another master key: nobody can read "
+                    + "those credentials until they are set anew")
+        }
+        for head in findings.heads { Swift.print(head) }
+        if report.damage == nil {
+            Swift.print("head: position \(report.head.position), seal \(report.head.seal)")
+        }
+        if findings.faults.isEmpty { return Swift.print(Terminal.painted("the log is whole", .green)) }
+        for fault in findings.faults { Swift.print(Terminal.painted(fault, .red)) }
+    }
+
+    private func printJSON(_ findings: Findings) {
+        let report = findings.report
+        var line = JSONLine()
+        line.add("ok", .bool(findings.faults.isEmpty))
+        line.add("events", .integer(Int64(clamping: report.eventCount)))
+        line.add("batches", .integer(Int64(clamping: report.batchCount)))
+        line.add("bytes", .integer(Int64(clamping: report.byteCount)))
+        line.add("vims_ever", .integer(Int64(clamping: report.streamCount)))
+        line.add("milliseconds", .integer(Int64(findings.seconds * 1_000)))
+        line.add("position", .integer(Int64(clamping: report.head.position)))
+        line.add("seal", .string("\(report.head.seal)"))
+        line.add("bad_position", report.damage.map { .integer(Int64(clamping: $0.position)) } ?? .null)
+        line.add(
+            "checkpoint_position",
+            findings.state?.checkpointPosition.map { .integer(Int64(clamping: $0)) } ?? .null)
+        line.add("data_keys", findings.state.map { .integer(Int64($0.keyCount)) } ?? .null)
+        line.add("master_key_checked", .bool(findings.isKeyChecked))
+        line.add("foreign_data_keys", .integer(Int64(findings.foreignKeyCount)))
+        line.add("heads", .array(findings.heads.map { .string($0) }))
+        line.add("faults", .array(findings.faults.map { .string($0) }))
+        Swift.print(line.text)
+    }
+}
