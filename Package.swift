@@ -71,15 +71,11 @@ let package = Package(
         .systemLibrary(
             name: "CLMDB", path: "Sources/Bindings/CLMDB", providers: [.apt(["liblmdb-dev"])]),
         room("LMDB", "Bindings/LMDB", ["CLMDB"]),
-        .systemLibrary(
-            name: "CZstd", path: "Sources/Bindings/CZstd", pkgConfig: "libzstd",
-            providers: [.apt(["libzstd-dev"])]),
-        room("Zstd", "Bindings/Zstd", ["CZstd"]),
         room("Threads", "Bindings/Threads", []),
 
         // The domain, and the log that remembers it.
         room("Registry", "Registry", [protobuf]),
-        room("EventLog", "EventLog", ["LMDB", "Zstd", crypto]),
+        room("EventLog", "EventLog", ["LMDB", crypto]),
         room("Projections", "Projections", ["Registry", "EventLog", crypto]),
         room("Identity", "Identity", ["Registry", crypto]),
         room(
@@ -106,18 +102,13 @@ let package = Package(
                 serviceLifecycle,
             ]),
 
-        room(
-            "OperatorRequests", "Requests/OperatorRequests",
-            ["Registry", hummingbird, logging, nioCore, nioHTTP1, serviceLifecycle]),
-
         // Programs wire everything and decide nothing.
         .executableTarget(
             name: "vedette",
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
-                "VIMDrivers", "RESTRequests", "OperatorRequests", "Auditing", argumentParser, asyncHTTPClient,
-                configuration, crypto, logging,
-                nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
+                "VIMDrivers", "RESTRequests", "Auditing", argumentParser, asyncHTTPClient, configuration,
+                crypto, logging, nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
             path: "Sources/Programs/vedette", swiftSettings: settings),
         .executableTarget(
@@ -132,16 +123,9 @@ let package = Package(
             name: "Recording", dependencies: ["Registry", "EventLog", "Projections", "Samples"],
             path: "Tests/Fixtures/Recording", swiftSettings: settings),
         tests("LMDBTests", ["LMDB", "Samples"]),
-        tests("ZstdTests", ["Zstd", "Samples"]),
         tests(
             "AuditingTests",
             ["Auditing", "Registry", "EventLog", "Projections", "LMDB", "Samples", "Recording", crypto]),
-        tests(
-            "OperatorRequestsTests",
-            [
-                "OperatorRequests", "Registry", hummingbird, hummingbirdTesting, logging, nioCore,
-                serviceLifecycle,
-            ]),
         tests("EventLogTests", ["EventLog", "LMDB", "Samples", crypto]),
         tests("RegistryTests", ["Registry", "Samples"]),
         tests("ProjectionsTests", ["Projections", "Registry", "EventLog", "LMDB", "Samples", "Recording"]),

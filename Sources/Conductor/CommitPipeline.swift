@@ -20,7 +20,6 @@ final class CommitPipeline: Sendable {
 
     private struct Waiting: Sendable {
         var submissions: [Submission] = []
-        var errands: [@Sendable (EventLog) -> Void] = []
         var isStopping = false
     }
 
@@ -48,7 +47,6 @@ final class CommitPipeline: Sendable {
                 log: log, epoch: epoch, working: acknowledged.withLock { $0 }, logger: logger)
             var submissions: [Submission] = []
             while next(&submissions) {
-                for errand in takeErrands() { errand(log) }
                 var rest = submissions[...]
                 while !rest.isEmpty { commit(&rest, with: &writer) }
                 writer.checkpointIfDue(isStopping: false)
@@ -75,26 +73,6 @@ final class CommitPipeline: Sendable {
         return try result.get()
     }
 
-    /// Runs something on the writer thread, between two batches: what changes the file but appends nothing.
-    ///
-    /// Callers wait meanwhile, so it must be a small step; a long job is many errands. False if the pipeline
-    /// has stopped: then it does not run.
-    func run(errand: @escaping @Sendable (EventLog) -> Void) -> Bool {
-        let isStopping = waiting.withLock { waiting in
-            if !waiting.isStopping { waiting.errands.append(errand) }
-            return waiting.isStopping
-        }
-        bell.ring()
-        return !isStopping
-    }
-
-    private func takeErrands() -> [@Sendable (EventLog) -> Void] {
-        waiting.withLock { waiting in
-            defer { waiting.errands = [] }
-            return waiting.errands
-        }
-    }
-
     /// Lets nobody else in; what waits is still committed, then the writer thread ends.
     func stop() {
         waiting.withLock { $0.isStopping = true }
@@ -119,12 +97,12 @@ final class CommitPipeline: Sendable {
         while true {
             var taken = submissions
             submissions = []
-            let (hasErrands, isStopping) = waiting.withLock { waiting in
+            let isStopping = waiting.withLock { waiting in
                 swap(&waiting.submissions, &taken)
-                return (!waiting.errands.isEmpty, waiting.isStopping)
+                return waiting.isStopping
             }
             submissions = taken
-            if !submissions.isEmpty || hasErrands { return true }
+            if !submissions.isEmpty { return true }
             if isStopping { return false }
             bell.wait()
         }

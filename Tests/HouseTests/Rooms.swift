@@ -34,8 +34,6 @@ let house: [Room] = [
 
     // Doors see commands, projections and the submitter's protocol, never the log or the conductor.
     Room("RESTRequests", in: "Requests/RESTRequests", sees: ["Registry", "Projections", "VIMDrivers"]),
-    // The operator door knows what operators may ask, not who does it.
-    Room("OperatorRequests", in: "Requests/OperatorRequests", sees: ["Registry"]),
     Room("RPCRequests", in: "Requests/RPCRequests", sees: ["Registry", "Projections", "OsloMessaging"]),
 
     // The domain is pure: no disk, network, clock or thread, so no Foundation either.
@@ -45,7 +43,7 @@ let house: [Room] = [
         foreign: ["SwiftProtobuf", "Foundation", "FoundationEssentials"]),
     Room("Registry", in: "Registry", sees: [], foreign: []),
     // The log knows no VIM.
-    Room("EventLog", in: "EventLog", sees: ["LMDB", "Zstd"]),
+    Room("EventLog", in: "EventLog", sees: ["LMDB"]),
     Room("Projections", in: "Projections", sees: ["Registry", "EventLog"]),
     Room(
         "Conductor", in: "Conductor",
@@ -75,8 +73,6 @@ let house: [Room] = [
     Room("Threads", in: "Bindings/Threads", sees: []),
     Room("CLMDB", in: "Bindings/CLMDB", sees: []),
     Room("LMDB", in: "Bindings/LMDB", sees: ["CLMDB"]),
-    Room("CZstd", in: "Bindings/CZstd", sees: []),
-    Room("Zstd", in: "Bindings/Zstd", sees: ["CZstd"]),
     Room("CRabbitMQ", in: "Bindings/CRabbitMQ", sees: []),
     Room("AMQP", in: "Bindings/AMQP", sees: ["CRabbitMQ"]),
 

@@ -52,6 +52,6 @@ install_missing() {
     rm -f "$log"
 }
 
-# What building needs besides Swift itself: git for the packages, zlib for AsyncHTTPClient, LMDB for the log, Zstandard for its archive.
+# What building needs besides Swift itself: git for the packages, zlib for AsyncHTTPClient, LMDB for the log.
 # shellcheck disable=SC2034 # used by the scripts that source this
-build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev libzstd-dev)
+build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev)

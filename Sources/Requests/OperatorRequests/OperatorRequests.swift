@@ -1,2 +1,0 @@
-/// The operator door: what changes the data directory of a running server, asked over a Unix socket in it.
-public enum OperatorRequests {}
