@@ -80,7 +80,7 @@ public struct StateAudit: Sendable {
         _ checkKey: (VIMID, [UInt8]) -> String?
     ) {
         for entry in before {
-            guard let id = VIMID(bytes: entry.key), table.vim(id) != nil else {
+            guard let id = UniqueID(bytes: entry.key).map(VIMID.init), table.vim(id) != nil else {
                 faults.append("the vault has a key for a VIM that never was")
                 continue
             }
@@ -90,7 +90,8 @@ public struct StateAudit: Sendable {
             }
         }
         for entry in after {
-            if let id = VIMID(bytes: entry.key), let vim = table.vim(id), !vim.isRegistered {
+            if let id = UniqueID(bytes: entry.key).map(VIMID.init), let vim = table.vim(id), !vim.isRegistered
+            {
                 faults.append("the data key of VIM \(id) outlived its deregistration")
             }
         }
@@ -98,19 +99,5 @@ public struct StateAudit: Sendable {
         for vim in table.allVIMs where vim.isRegistered && !keys.contains(vim.id.value.bytes) {
             faults.append("VIM \(vim.id) is registered and has no data key in the vault")
         }
-    }
-}
-
-extension VIMID {
-    /// Reads 16 bytes; nil if there are more or fewer.
-    fileprivate init?(bytes: [UInt8]) {
-        guard bytes.count == 16 else { return nil }
-        let words = bytes.withUnsafeBytes {
-            (
-                UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
-                UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-            )
-        }
-        self.init(UniqueID(high: words.0, low: words.1))
     }
 }

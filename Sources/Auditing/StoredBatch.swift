@@ -18,10 +18,6 @@ struct StoredBatch {
 
         init() {}
 
-        init(_ seal: Seal) {
-            words = seal.bytes.withUnsafeBytes { $0.loadUnaligned(as: SIMD4<UInt64>.self) }
-        }
-
         init(reading bytes: UnsafeRawBufferPointer, at offset: Int) {
             words = bytes.loadUnaligned(fromByteOffset: offset, as: SIMD4<UInt64>.self)
         }

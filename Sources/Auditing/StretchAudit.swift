@@ -32,13 +32,9 @@ struct Stretch: Sendable {
 struct StretchAudit {
     private(set) var stretch = Stretch()
     private var lastPositions: [UInt64] = []
-    /// No stream can have a greater number than the log has events.
-    private let streamMax: UInt64
 
     private static let envelopeByteCount = 32
     private static let reportType = EventType.vimStatusReported.rawValue
-
-    init(streamMax: UInt64) { self.streamMax = streamMax }
 
     /// Forgets the last stretch.
     mutating func begin(after sealBefore: StoredBatch.SealBytes) {
@@ -148,8 +144,9 @@ struct StretchAudit {
     ) throws(Damage) {
         let index = Int(stream)
         if index >= lastPositions.count {
-            guard UInt64(stream) <= streamMax else {
-                throw Damage(at: position, "stream \(stream) cannot be: there are fewer events")
+            // Streams are numbered in the order of their first events.
+            guard UInt64(stream) <= position else {
+                throw Damage(at: position, "stream \(stream) cannot be: there were fewer events")
             }
             let count = max(index + 1, lastPositions.count * 2)
             lastPositions.append(contentsOf: repeatElement(0, count: count - lastPositions.count))

@@ -80,9 +80,7 @@ public struct Verifier: Sendable {
         let job = Job(last: end, length: stretchLength, progress: progress)
         let workers = (0..<workerCount).map { number in
             DedicatedThread(name: "verify-\(number)") { [self] in
-                // There are no more streams than events, and the last batch may hold many.
-                var audit = StretchAudit(
-                    streamMax: end.addingReportingOverflow(UInt64(Limits.batchEventMax)).partialValue)
+                var audit = StretchAudit()
                 while let range = job.next() { job.finish(range, read(range, &audit)) }
             }
         }
@@ -228,10 +226,10 @@ private final class Job: Sendable {
                 do throws(Damage) {
                     try state.chain.join(stretch)
                     // An altered key may lie anywhere: nobody walks there through stretches without a batch.
-                    let reached = state.chain.position
+                    let next = state.chain.position + 1
                     let end = state.joined * length
-                    if end <= last, end > reached + UInt64(Limits.batchEventMax) + 1 {
-                        throw Damage(at: reached + 1, "no batch begins here, though later ones are stored")
+                    if end <= last, next < end {
+                        throw Damage(at: next, "no batch begins here, though later ones are stored")
                     }
                 } catch { state.damage = error }
             }

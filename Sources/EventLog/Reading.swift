@@ -64,11 +64,21 @@ extension EventLog {
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (RecordedEvent) throws(Failure) -> Bool
     ) throws(ReadError<Failure>) {
+        try readEvents(from: position, verifyingSeals: verifyingSeals) {
+            (event, _) throws(Failure) -> Bool in try body(event)
+        }
+    }
+
+    /// Hands events to the body, each with the batch that it stands in; otherwise the same.
+    public func readEvents<Failure: Error>(
+        from position: UInt64 = 1, verifyingSeals: Bool = false,
+        _ body: (RecordedEvent, BatchView) throws(Failure) -> Bool
+    ) throws(ReadError<Failure>) {
         var damage: EventLogError?
         try readBatches(from: position, verifyingSeals: verifyingSeals) { (batch) throws(Failure) -> Bool in
             do throws(WalkError<Failure>) {
                 return try batch.forEachEvent { (event) throws(Failure) -> Bool in
-                    event.position < position ? true : try body(event)
+                    event.position < position ? true : try body(event, batch)
                 }
             } catch {
                 switch error {

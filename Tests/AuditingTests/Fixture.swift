@@ -99,6 +99,13 @@ struct Tamper {
         }
     }
 
+    func remove(_ key: [UInt8], in name: String) throws {
+        let database = try database(name)
+        try environment.write { (transaction) throws(LMDBError) in
+            _ = try transaction.remove(key, in: database)
+        }
+    }
+
     func replace(_ key: [UInt8], in name: String, by newKey: [UInt8], _ value: [UInt8]) throws {
         let database = try database(name)
         try environment.write { (transaction) throws(LMDBError) in

@@ -72,6 +72,20 @@ struct VerifierTests {
         return "bit \(bit) of the \(isKey ? "key" : "value") \(entry.key) in \(name)"
     }
 
+    @Test("A file from before its identity had a checksum is whole, and the next writer adds it")
+    func withoutChecksum() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let keys = try recordSample(in: directory, commandCount: 50, using: &random)
+            let checksum = Array("checksum".utf8)
+            try Tamper(directory).remove(checksum, in: "meta")
+            #expect(faults(in: directory, keys: keys) == [])
+            _ = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+            #expect(try Tamper(directory).entries(of: "meta").contains { $0.key == checksum })
+            #expect(faults(in: directory, keys: keys) == [])
+        }
+    }
+
     @Test("The first of several damages is told, with its position")
     func firstDamage() throws {
         var random = SeededGenerator(seed: runSeed)

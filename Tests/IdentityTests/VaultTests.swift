@@ -29,6 +29,18 @@ struct VaultTests {
         #expect(vault.wrap(key, of: .sample(1)).count == 77)
     }
 
+    @Test("A key that was wrapped before there were checksums still opens")
+    func firstForm() throws {
+        let vault = CredentialVault(master: try master(1))
+        let key = CredentialVault.DataKey()
+        let first = [1] + vault.wrap(key, of: .sample(1))[1..<69]
+        try CredentialVault.check(first, of: .sample(1))
+        let ciphertext = vault.encrypt(secret, under: key, of: .sample(1))
+        #expect(
+            try vault.decrypt(ciphertext, under: vault.unwrap(first, of: .sample(1)), of: .sample(1))
+                == secret)
+    }
+
     @Test("Another master key is told apart from damage")
     func otherMasterKey() throws {
         let key = CredentialVault.DataKey()

@@ -21,12 +21,12 @@ elif form == "cloudevents":
         assert event["source"].startswith("urn:vedette:log:") and len(event["seal"]) == 64
         assert int(event["sealposition"]) >= int(event["position"]) == int(event["id"])
 elif form == "cadf":
-    from pycadf import cadftaxonomy, event, resource
+    from pycadf import cadftaxonomy, cadftype, event, resource
 
     warnings.simplefilter("error", UserWarning)
     for line in lines:
         record = json.loads(line)
-        assert event.is_valid_eventtype(record["eventType"]) if hasattr(event, "is_valid_eventtype") else True
+        assert cadftype.is_valid_eventType(record["eventType"]), record["eventType"]
         assert cadftaxonomy.is_valid_action(record["action"]), record["action"]
         assert cadftaxonomy.is_valid_outcome(record["outcome"]), record["outcome"]
         made = event.Event(

@@ -15,8 +15,9 @@ struct AuditVerify: AsyncParsableCommand {
             Reads everything with code of its own and recomputes every seal; checks positions, times, \
             epochs, each VIM's chain of events and every payload; replays the log and compares the \
             checkpoint and the vault with it. With --head it proves that the log extends a head that was \
-            signed earlier (vedette audit head --sign) unchanged: rewriting, truncating and forking are \
-            told apart. The exit code is 1 if anything is wrong, with the first bad position.
+            signed earlier (vedette audit head --sign) unchanged; a log that was truncated, and one that has \
+            another history there (rewritten or forked), are told. The exit code is 1 if anything is wrong, \
+            with the first bad position.
 
               vedette audit verify
               vedette audit verify --head monday.note --key 'vedette.example+2f4c1b7e+AR0...'
@@ -56,6 +57,9 @@ struct AuditVerify: AsyncParsableCommand {
                 EventLogError.damaged(
                     path: directory.path + "/events.lmdb", position: damage.position, what: damage.sentence
                 ).sentence)
+            if !heads.isEmpty {
+                findings.faults.append("the heads were not compared, since the log is damaged")
+            }
         } else {
             try verifyState(&findings)
             try verify(heads, isSigned: verifierKey != nil, &findings)

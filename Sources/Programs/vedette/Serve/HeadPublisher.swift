@@ -23,16 +23,18 @@ final class HeadPublisher: Sendable {
         self.publishing = publishing
         self.conductor = conductor
         self.logger = logger
+        // Before anybody can ask for it.
+        publish()
     }
 
-    /// The newest signed head; nil before the first.
+    /// The newest signed head.
     var note: String? { newest.withLock { $0 } }
 
     /// Signs until it is cancelled.
     func run() async {
-        while !Task.isCancelled {
-            publish()
+        while true {
             do { try await Task.sleep(for: publishing.interval) } catch { return }
+            publish()
         }
     }
 

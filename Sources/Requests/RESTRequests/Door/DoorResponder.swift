@@ -141,11 +141,17 @@ struct DoorResponder: HTTPResponder {
 
     private static func response(_ reply: Reply, isHead: Bool) -> Response {
         let status = HTTPResponse.Status(code: reply.status)
-        guard let bytes = reply.body?.encoded ?? reply.text.map({ Array($0.utf8) }) else {
-            return Response(status: status)
-        }
         var headers = HTTPFields()
-        headers[.contentType] = reply.body == nil ? "text/plain; charset=utf-8" : "application/json"
+        let bytes: [UInt8]
+        switch reply.body {
+        case .none: return Response(status: status)
+        case .json(let value):
+            bytes = value.encoded
+            headers[.contentType] = "application/json"
+        case .text(let text):
+            bytes = Array(text.utf8)
+            headers[.contentType] = "text/plain; charset=utf-8"
+        }
         headers[.contentLength] = String(bytes.count)
         return Response(
             status: status, headers: headers,

@@ -3,19 +3,22 @@ import VIMDrivers
 /// What goes back to the caller, before it is put into HTTP.
 struct Reply: Hashable {
     var status: Int
-    /// Nil for a reply without a body, or with a text.
-    var body: JSONValue?
-    /// A body that is no JSON.
-    var text: String?
+    var body: Body
+
+    enum Body: Hashable {
+        case none
+        case json(JSONValue)
+        case text(String)
+    }
 
     init(_ status: Int, _ body: JSONValue?) {
         self.status = status
-        self.body = body
+        self.body = body.map { .json($0) } ?? .none
     }
 
     init(_ status: Int, text: String) {
-        self.init(status, nil)
-        self.text = text
+        self.status = status
+        body = .text(text)
     }
 
     /// What Tacker's path table answers for what it does not know, wrong methods included.

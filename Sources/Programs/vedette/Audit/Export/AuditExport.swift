@@ -42,8 +42,13 @@ struct AuditExport: AsyncParsableCommand {
         let form = format.form(
             firstSeal: try reading { () throws(EventLogError) in try log.head(at: 1).seal })
         if let header = form.header { output.write(header, end: format.lineEnd) }
-        try export(log, table, from: start, until: last, stream) { event in
-            output.write(form.line(event), end: format.lineEnd)
+        do {
+            try export(log, table, from: start, until: last, stream) { event in
+                output.write(form.line(event), end: format.lineEnd)
+            }
+        } catch {
+            output.discard()
+            throw error
         }
         try output.finish()
     }
@@ -52,40 +57,24 @@ struct AuditExport: AsyncParsableCommand {
         _ log: EventLog, _ table: VIMTable, from start: UInt64, until last: UInt64, _ stream: UInt32?,
         _ body: (ExportedEvent) -> Void
     ) throws {
-        let end = log.head.position
+        let end = table.position
         var bar = ProgressBar(isShown: out != nil && isatty(STDERR_FILENO) == 1)
         defer { bar.finish() }
-        var table = table
         do throws(ReadError<ProjectionFault>) {
-            try log.readBatches(from: start, verifyingSeals: true) {
-                (batch) throws(ProjectionFault) -> Bool in
-                guard batch.header.time <= last, batch.firstPosition <= end else { return false }
-                do throws(WalkError<ProjectionFault>) {
-                    try batch.forEachEvent { (event) throws(ProjectionFault) -> Bool in
-                        guard event.position >= start else { return true }
-                        // What came after the table was made tells which VIM its stream is.
-                        if event.position > table.position { try table.apply(event) }
-                        if let stream, event.envelope.stream != stream { return true }
-                        let placed: PlacedEvent
-                        do throws(PayloadFault) { placed = try PlacedEvent(event) } catch {
-                            throw ProjectionFault(position: event.position, error.sentence)
-                        }
-                        let id = table.vimID(ofStream: placed.stream) ?? placed.event.namedVIM
-                        body(
-                            ExportedEvent(
-                                placed: placed, vimID: id,
-                                vimName: id.flatMap { table.vim($0)?.configuration.name },
-                                sealPosition: batch.lastPosition, seal: batch.header.seal))
-                        return true
-                    }
-                } catch {
-                    switch error {
-                    case .body(let fault): throw fault
-                    case .format(let fault):
-                        throw ProjectionFault(position: batch.firstPosition, fault.sentence)
-                    }
+            try log.readEvents(from: start, verifyingSeals: true) {
+                (event, batch) throws(ProjectionFault) -> Bool in
+                guard event.envelope.time <= last, event.position <= end else { return false }
+                if event.position == batch.firstPosition { bar.show(batch.lastPosition, of: end) }
+                if let stream, event.envelope.stream != stream { return true }
+                let placed: PlacedEvent
+                do throws(PayloadFault) { placed = try PlacedEvent(event) } catch {
+                    throw ProjectionFault(position: event.position, error.sentence)
                 }
-                bar.show(batch.lastPosition, of: end)
+                let id = table.vimID(ofStream: placed.stream) ?? placed.event.namedVIM
+                body(
+                    ExportedEvent(
+                        placed: placed, vimID: id, vimName: id.flatMap { table.vim($0)?.configuration.name },
+                        sealPosition: batch.lastPosition, seal: batch.header.seal))
                 return true
             }
         } catch { throw Failure(error.sentence(for: log)) }
@@ -117,6 +106,13 @@ private struct Output {
     func write(_ line: String, end: String) {
         fputs(line, file)
         fputs(end, file)
+    }
+
+    /// Leaves no half of a file behind.
+    func discard() {
+        guard let path else { return }
+        fclose(file)
+        unlink(path + ".partial")
     }
 
     func finish() throws {

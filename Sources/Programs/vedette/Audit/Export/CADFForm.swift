@@ -93,10 +93,8 @@ struct CADFForm: ExportForm {
         var bytes = Array(SHA256.hash(data: name).prefix(16))
         bytes[6] = bytes[6] & 0x0F | 0x80
         bytes[8] = bytes[8] & 0x3F | 0x80
-        let words = bytes.reduce(into: (UInt64(0), UInt64(0))) { words, byte in
-            words = (words.0 << 8 | words.1 >> 56, words.1 << 8 | UInt64(byte))
-        }
-        return UniqueID(high: words.0, low: words.1).description
+        guard let id = UniqueID(bytes: bytes) else { preconditionFailure("sixteen bytes are an id") }
+        return id.description
     }
 
     /// CADF's timestamps name their zone by its offset.
