@@ -92,7 +92,7 @@ struct SignedHeadTests {
                 #expect(try statement.verdict(on: log) == .extended(by: log.head.position - head.position))
             }
             let last = HeadStatement(try #require(heads.last), origin: "log")
-            // The same commands from another seed: as many events, another history.
+            // A longer log of other commands.
             var other = SeededGenerator(seed: runSeed &+ 1)
             try recordSample(in: directory + "/other", commandCount: 900, using: &other)
             let fork = try EventLog(directory: directory + "/other", access: .read)
@@ -107,6 +107,26 @@ struct SignedHeadTests {
                 inside.position -= 1
                 #expect(try inside.verdict(on: log) == .rewritten)
             }
+        }
+    }
+
+    @Test("History that was rewritten with the same number of events does not extend the older head")
+    func sameLength() throws {
+        try withTemporaryDirectory { directory in
+            let heads = try ["site", "sitf"].map { name in
+                var recorder = try Recorder(directory + "/" + name)
+                try recorder.run(.sampleRegistration(1, name: name))
+                try recorder.commit()
+                for _ in 0..<5 {
+                    try recorder.run(report(1, action: 1, .reachable))
+                    try recorder.commit()
+                }
+                return recorder.log.head
+            }
+            #expect(heads[0].position == heads[1].position)
+            let rewritten = try EventLog(directory: directory + "/sitf", access: .read)
+            #expect(try HeadStatement(heads[0], origin: "log").verdict(on: rewritten) == .rewritten)
+            #expect(try HeadStatement(heads[1], origin: "log").verdict(on: rewritten) == .extended(by: 0))
         }
     }
 }
