@@ -42,16 +42,35 @@ install_missing() {
     say "installing Debian packages: ${missing[*]}"
     local log
     log=$(mktemp)
+    forbid_daemons "${as_root[@]}"
     if ! { "${as_root[@]}" apt-get update &&
         "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"; } \
         >"$log" 2>&1 </dev/null; then
         tail -n 20 "$log" >&2
         rm -f "$log"
+        allow_daemons "${as_root[@]}"
         fail "apt-get could not install ${missing[*]}"
     fi
     rm -f "$log"
+    allow_daemons "${as_root[@]}"
 }
 
-# What building needs besides Swift itself: git for the packages, zlib for AsyncHTTPClient, LMDB for the log.
+# forbid_daemons [sudo]: packages such as a broker's start a daemon when they are installed, unless this file, which
+# Debian asks, says no. An answer that is there already stays.
+forbid_daemons() {
+    [[ -e /usr/sbin/policy-rc.d ]] && return 0
+    policy_is_ours=true
+    printf '#!/bin/sh\nexit 101\n' | "$@" tee /usr/sbin/policy-rc.d >/dev/null
+    "$@" chmod 755 /usr/sbin/policy-rc.d
+}
+
+# allow_daemons [sudo]: takes that answer away again, if it was ours.
+allow_daemons() {
+    if [[ ${policy_is_ours:-} == true ]]; then "$@" rm -f /usr/sbin/policy-rc.d; fi
+    policy_is_ours=false
+}
+
+# What building needs besides Swift itself: git for the packages, zlib for AsyncHTTPClient, LMDB for the log,
+# librabbitmq for the broker.
 # shellcheck disable=SC2034 # used by the scripts that source this
-build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev)
+build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev librabbitmq-dev)
