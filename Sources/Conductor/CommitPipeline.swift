@@ -15,7 +15,7 @@ final class CommitPipeline: Sendable {
         let command: Command
         /// Changes of the vault that belong to the command's events; left out if it is refused.
         let vault: [VaultChange]
-        let caller: CheckedContinuation<Result<Outcome, CommandFailure>, Never>
+        let reply: CommandReply
     }
 
     private struct Waiting: Sendable {
@@ -55,20 +55,25 @@ final class CommitPipeline: Sendable {
         }
     }
 
+    /// Takes a command and returns at once; replies on the writer thread when its events are durable.
+    func submit(_ command: Command, vault: [VaultChange] = [], reply: @escaping CommandReply) {
+        let submission = Submission(command: command, vault: vault, reply: reply)
+        let (isStopping, isFirst) = waiting.withLock { waiting in
+            let isFirst = waiting.submissions.isEmpty
+            if !waiting.isStopping { waiting.submissions.append(submission) }
+            return (waiting.isStopping, isFirst)
+        }
+        if isStopping {
+            reply(.failure(.stopped))
+        } else if isFirst {
+            bell.ring()
+        }
+    }
+
     /// Resumes once the command's events are durable, or with the reason why not.
     func submit(_ command: Command, vault: [VaultChange] = []) async throws(CommandFailure) -> Outcome {
-        let result = await withCheckedContinuation { caller in
-            let submission = Submission(command: command, vault: vault, caller: caller)
-            let (isStopping, isFirst) = waiting.withLock { waiting in
-                let isFirst = waiting.submissions.isEmpty
-                if !waiting.isStopping { waiting.submissions.append(submission) }
-                return (waiting.isStopping, isFirst)
-            }
-            if isStopping {
-                caller.resume(returning: .failure(.stopped))
-            } else if isFirst {
-                bell.ring()
-            }
+        let result = await withCheckedContinuation { continuation in
+            submit(command, vault: vault) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -130,11 +135,11 @@ final class CommitPipeline: Sendable {
                 isFailing.store(true, ordering: .relaxed)
                 let failure = CommandFailure.notStored(error.sentence)
                 acknowledged.withLock { writer.takeBack(to: $0) }
-                for submission in taken { submission.caller.resume(returning: .failure(failure)) }
+                for submission in taken { submission.reply(.failure(failure)) }
                 return
             }
         }
-        for (submission, answer) in zip(taken, answers) { submission.caller.resume(returning: answer) }
+        for (submission, answer) in zip(taken, answers) { submission.reply(answer) }
     }
 }
 

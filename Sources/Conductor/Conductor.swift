@@ -218,9 +218,9 @@ public struct StartFault: Error, Hashable, Sendable {
 }
 
 extension Conductor: CommandSubmitter {
-    /// Returns once the command's events are durable, or throws with nothing changed.
-    public func submit(_ command: Command) async throws(CommandFailure) -> Outcome {
-        try await pipeline.submit(command)
+    /// Takes a command and returns at once; replies on the writer thread once its events are durable.
+    public func submit(_ command: Command, reply: @escaping CommandReply) {
+        pipeline.submit(command, reply: reply)
     }
 }
 

@@ -3,6 +3,7 @@ import EventLog
 import Projections
 import Registry
 import Samples
+import Synchronization
 import Testing
 
 @Suite("Many callers at once")
@@ -157,6 +158,36 @@ struct ConcurrencyTests {
             #expect(log.types.filter { $0 == .vimStatusReported }.count == accepted)
             #expect(accepted > 0)
             try await withConductor(in: directory) { #expect($0.vim(vim.id)?.status == .reachable) }
+        }
+    }
+
+    @Test("Replies come once each, after their events are durable, in the order of the commands")
+    func replies() async throws {
+        try await withTemporaryDirectory { directory in
+            let conductor = try await Conductor(.init(directory: directory), logger: quiet)
+            let vim = try await conductor.register(.sample("a"), actor: ada)
+            let before = try #require(conductor.head).position
+            let replies = Mutex<[(number: Int, head: UInt64, isAccepted: Bool)]>([])
+            for number in 1...500 {
+                let report = StatusReport(id: vim.id, status: .reachable, actionID: vim.actionID)
+                conductor.submit(.report(report)) { result in
+                    let head = conductor.head?.position ?? 0
+                    guard case .success(.reported(let answer)) = result else { return }
+                    replies.withLock { $0.append((number, head, answer == .accepted(.reachable))) }
+                }
+            }
+            await conductor.stop()
+            let all = replies.withLock { $0 }
+            #expect(all.map(\.number) == Array(1...500))
+            #expect(all.filter(\.isAccepted).count == 500)
+            for reply in all where reply.head < before + UInt64(reply.number) {
+                Issue.record("reply \(reply.number) at head \(reply.head), before it was durable")
+            }
+            let late = Mutex<CommandFailure?>(nil)
+            conductor.submit(.deregister(DeregisterVIM(id: vim.id, actor: ada))) { result in
+                if case .failure(let failure) = result { late.withLock { $0 = failure } }
+            }
+            #expect(late.withLock { $0 } == .stopped)
         }
     }
 }

@@ -19,15 +19,14 @@ private final class StubConductor: CommandSubmitter {
 
     init(validAction: MonitorActionID) { state = Mutex(State(validAction: validAction)) }
 
-    func submit(_ command: Command) async throws(CommandFailure) -> Outcome {
-        guard case .report(let report) = command else { throw .stopped }
+    func submit(_ command: Command, reply: @escaping CommandReply) {
+        guard case .report(let report) = command else { return reply(.failure(.stopped)) }
         let answer: ReportAnswer? = state.withLock { state in
             guard !state.isDown else { return nil }
             state.reports.append(report)
             return report.actionID == state.validAction ? .accepted(report.status) : .badAction
         }
-        guard let answer else { throw .stopped }
-        return .reported(answer)
+        reply(answer.map { .success(.reported($0)) } ?? .failure(.stopped))
     }
 
     var reports: [StatusReport] { state.withLock { $0.reports } }

@@ -1,12 +1,27 @@
+/// Told once what became of a command: after its events are durable, or with the reason why there are none.
+public typealias CommandReply = @Sendable (Result<Outcome, CommandFailure>) -> Void
+
 /// Takes commands.
 ///
 /// Doors, monitors and workflows see the conductor only through this.
 public protocol CommandSubmitter: Sendable {
-    /// Returns once the command's events are durable, or throws with nothing changed.
-    func submit(_ command: Command) async throws(CommandFailure) -> Outcome
+    /// Takes a command and returns at once, for callers that carry many commands and want neither a task nor
+    /// a continuation for each.
+    ///
+    /// - Parameter reply: called exactly once, on a thread of the conductor, or on the caller's if the
+    ///   conductor has stopped. It must be quick and must not block: replies behind it wait.
+    func submit(_ command: Command, reply: @escaping CommandReply)
 }
 
 extension CommandSubmitter {
+    /// Returns once the command's events are durable, or throws with nothing changed.
+    public func submit(_ command: Command) async throws(CommandFailure) -> Outcome {
+        let result = await withCheckedContinuation { continuation in
+            submit(command) { continuation.resume(returning: $0) }
+        }
+        return try result.get()
+    }
+
     /// `update_vim(vim_id, status, action_id)` for a caller that has typed values.
     public func report(_ report: StatusReport) async throws(CommandFailure) -> ReportAnswer {
         guard case .reported(let answer) = try await submit(.report(report)) else {
