@@ -58,6 +58,11 @@ package actor MonitorScheduler {
     /// The actions that run.
     package var running: [VIMID: MonitorActionID] { fleet.running }
 
+    /// Those of some VIMs.
+    package func running(of vims: Set<VIMID>) -> [VIMID: MonitorActionID] {
+        vims.reduce(into: [:]) { $0[$1] = fleet.running(of: $1) }
+    }
+
     /// Starts an action, in the place of any other for the same VIM.
     package func launch(_ assignment: MonitorAssignment) {
         fleet.launch(

@@ -41,7 +41,10 @@ public final class EmbeddedWorkflows: MonitorBackend, ProbeJournal {
     }
 
     /// The actions that run now.
-    public func running() async -> [VIMID: MonitorActionID] { await scheduler.running }
+    public func sightings(of vims: Set<VIMID>?) async -> [VIMID: [MonitorSighting]] {
+        guard let vims else { return await scheduler.running.mapValues { [MonitorSighting($0)] } }
+        return await scheduler.running(of: vims).mapValues { [MonitorSighting($0)] }
+    }
 
     /// Starts an action; whatever runs for the same VIM under another id is stopped first.
     public func launch(_ assignment: MonitorAssignment) async throws {
@@ -49,10 +52,12 @@ public final class EmbeddedWorkflows: MonitorBackend, ProbeJournal {
         await scheduler.launch(assignment)
     }
 
-    /// Hands a running action new settings; does nothing if it does not run.
-    public func adjust(_ assignment: MonitorAssignment) async {
+    /// Hands a running action new settings, which it always takes; does nothing if it does not run.
+    @discardableResult
+    public func adjust(_ assignment: MonitorAssignment) async -> Bool {
         await bench.forgetCredentials(of: assignment.vimID)
         await scheduler.adjust(assignment)
+        return true
     }
 
     /// Stops an action; does nothing if it does not run.

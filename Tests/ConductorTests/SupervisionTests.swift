@@ -15,12 +15,53 @@ struct SilenceWatchTests {
         for second in [40, 50] {
             let lost = watch.scan([sign(1)], isDeaf: false, now: .seconds(second))
             #expect(lost == [.init(id: .sample(1), actionID: .sample(1), silence: .seconds(second))])
+            #expect(lost.map(\.detail) == ["no report within \(second) s of its launch"])
         }
         #expect(watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(60)) == [])
-        #expect(watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(70)) == [])
-        _ = watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(80))
-        _ = watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(90))
-        #expect(watch.scan([sign(1, action: 2)], isDeaf: false, now: .seconds(100)).count == 1)
+    }
+
+    @Test("Successors that never speak either are given up later and later; one that speaks ends that")
+    func patience() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        var (action, now, lifetimes) = (UInt64(1), 0, [Int]())
+        var launchedAt = 0
+        while lifetimes.count < 6 {
+            if !watch.scan([sign(1, action: action)], isDeaf: false, now: .seconds(now)).isEmpty {
+                lifetimes.append(now - launchedAt)
+                (action, launchedAt) = (action + 1, now + 10)
+            }
+            now += 10
+        }
+        #expect(lifetimes == [40, 70, 130, 250, 250, 250])
+        // It speaks at last, and falls silent: its successor is not made to pay for the ones before.
+        for action in [action, action + 1] {
+            _ = watch.scan([sign(1, action: action)], isDeaf: false, now: .seconds(now))
+            _ = watch.scan([sign(1, action: action, at: 7)], isDeaf: false, now: .seconds(now + 10))
+            for _ in 0..<3 {
+                now += 10
+                #expect(
+                    watch.scan([sign(1, action: action, at: 7)], isDeaf: false, now: .seconds(now + 10)) == []
+                )
+            }
+            let lost = watch.scan(
+                [sign(1, action: action, at: 7)], isDeaf: false, now: .seconds(now + 20))
+            #expect(lost.map(\.detail) == ["no report for 40 s"])
+            now += 30
+        }
+    }
+
+    @Test("An action whose launch is still owed is not silent; its deadline begins when it is launched")
+    func owed() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        var owed = sign(1)
+        owed.isOwed = true
+        for second in stride(from: 0, through: 600, by: 10) {
+            #expect(watch.scan([owed], isDeaf: false, now: .seconds(second)) == [])
+        }
+        for second in [610, 620, 630] {
+            #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(second)) == [], "\(second)")
+        }
+        #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(640)).count == 1)
     }
 
     @Test("Every report begins the deadline anew; the times in the reports do not matter, only their change")

@@ -119,7 +119,7 @@ struct EmbeddedWorkflowsTests {
             #expect(first.finding.detail == 300)
             #expect(first.id == vimID)
             #expect(first.actionID == action)
-            #expect(await workflows.running() == [vimID: action])
+            #expect(await workflows.sightings(of: nil) == [vimID: [MonitorSighting(action)]])
 
             try await endpoint.kill()
             let second = try await conductor.report(of: .unreachable)
@@ -141,15 +141,15 @@ struct EmbeddedWorkflowsTests {
         let conductor = StubConductor(validAction: other)
         try await run(conductor) { workflows in
             try await workflows.launch(assignment(endpoint.port, action: action))
-            while await !workflows.running().isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+            while await !workflows.sightings(of: nil).isEmpty { try await Task.sleep(for: .milliseconds(5)) }
             #expect(conductor.reports.map(\.actionID) == [action])
             try await workflows.launch(assignment(endpoint.port, action: other))
             while conductor.reports.last?.actionID != other { try await Task.sleep(for: .milliseconds(5)) }
-            #expect(await workflows.running() == [vimID: other])
+            #expect(await workflows.sightings(of: [vimID]) == [vimID: [MonitorSighting(other)]])
             await workflows.stop(vimID, actionID: action)
-            #expect(await workflows.running() == [vimID: other])
+            #expect(await workflows.sightings(of: [vimID]) == [vimID: [MonitorSighting(other)]])
             await workflows.stop(vimID, actionID: other)
-            #expect(await workflows.running().isEmpty)
+            #expect(await workflows.sightings(of: [vimID]).isEmpty)
             #expect(await workflows.record(of: vimID) == nil)
         }
         try await endpoint.kill()

@@ -89,6 +89,11 @@ package struct MonitorFleet: Sendable {
         slotOfVIM.mapValues { slots[Int($0)].actionID }
     }
 
+    /// The action that runs for a VIM; nil if none does.
+    package func running(of vimID: VIMID) -> MonitorActionID? {
+        slotOfVIM[vimID].map { slots[Int($0)].actionID }
+    }
+
     /// Starts an action, in the place of any other for the same VIM; the same action again is an adjustment.
     ///
     /// - Parameter phase: 0 up to 1, random: the action's place within its intervals.

@@ -169,6 +169,8 @@ public enum AssignmentReason: UInt8, Sendable, CaseIterable {
     case monitorLost = 3
     /// An operator asked for it.
     case operatorAsked = 4
+    /// Its settings changed, and where it runs it cannot be told.
+    case settingsChanged = 5
 
     /// The word shown to people and programs.
     public var word: String {
@@ -177,6 +179,7 @@ public enum AssignmentReason: UInt8, Sendable, CaseIterable {
         case .endpointChanged: "endpoint_changed"
         case .monitorLost: "monitor_lost"
         case .operatorAsked: "operator_asked"
+        case .settingsChanged: "settings_changed"
         }
     }
 }

@@ -27,21 +27,65 @@ public struct MonitorAssignment: Hashable, Sendable {
     }
 }
 
+/// One action as its backend shows it.
+public struct MonitorSighting: Hashable, Sendable {
+    /// What a backend says of an action.
+    public enum State: Hashable, Sendable {
+        /// It runs, as far as the backend knows; only its reports prove it.
+        case running
+        /// Something of it is left and it does not run; one phrase says why.
+        case ended(String)
+    }
+
+    /// Which action.
+    public var actionID: MonitorActionID
+    /// What became of it.
+    public var state: State
+
+    /// An action and its state.
+    public init(_ actionID: MonitorActionID, _ state: State = .running) {
+        self.actionID = actionID
+        self.state = state
+    }
+}
+
 /// Runs monitor actions somewhere: in this process, on workers, on Mistral.
 ///
-/// The reconciler compares what the registry wants with what ``running()`` tells, again and again, so
+/// The reconciler compares what the registry wants with what ``sightings(of:)`` tells, again and again, so
 /// every method may be called twice for the same thing and may be lost.
 public protocol MonitorBackend: Sendable {
     /// The word stored with launches and stops: `embedded`, `workers`, `mistral`.
     var name: String { get }
-    /// The actions that run now, as far as the backend knows.
-    func running() async -> [VIMID: MonitorActionID]
-    /// Starts an action; whatever runs for the same VIM under another id is stopped first.
+    /// So many launches and stops may be under way at once.
+    var callMax: Int { get }
+    /// Whether actions live on when this process ends.
+    ///
+    /// Then an action that has reported and is no longer shown may run still, out of sight: it is replaced
+    /// by one with a new id, and never launched a second time under its own.
+    var actionsOutliveConductor: Bool { get }
+    /// What an operator should look at when actions were launched and never reported; nil if nothing helps.
+    var adviceOnSilence: String? { get }
+    /// What there is of some VIMs' actions, or of all if nil.
+    ///
+    /// - Throws: if the backend cannot be asked now, which is not the same as that nothing runs.
+    func sightings(of vims: Set<VIMID>?) async throws -> [VIMID: [MonitorSighting]]
+    /// Starts an action; whatever runs in this process for the same VIM under another id is stopped first.
     func launch(_ assignment: MonitorAssignment) async throws
     /// Hands a running action new settings (same action id); does nothing if it does not run.
-    func adjust(_ assignment: MonitorAssignment) async
-    /// Stops an action; does nothing if it does not run.
-    func stop(_ vimID: VIMID, actionID: MonitorActionID) async
+    ///
+    /// - Returns: false if a running action cannot be told: then it needs a successor with a new id.
+    func adjust(_ assignment: MonitorAssignment) async throws -> Bool
+    /// Stops an action and removes what is left of it; does nothing if there is nothing.
+    func stop(_ vimID: VIMID, actionID: MonitorActionID) async throws
+}
+
+extension MonitorBackend {
+    /// Enough that the events of many launches share commits.
+    public var callMax: Int { 256 }
+    /// They end with it.
+    public var actionsOutliveConductor: Bool { false }
+    /// Nothing.
+    public var adviceOnSilence: String? { nil }
 }
 
 /// Gives monitors what a probe needs and the assignment must not hold.

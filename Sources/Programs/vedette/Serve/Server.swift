@@ -69,7 +69,8 @@ struct Server {
             reportInterval: settings.reportInterval, logger: logger)
         let reconciler = Reconciler(conductor: conductor, backend: workflows, logger: logger)
         let supervisor = Supervisor(
-            conductor: conductor, reportInterval: settings.reportInterval, logger: logger)
+            conductor: conductor, owed: reconciler.owed, advice: workflows.adviceOnSilence,
+            reportInterval: settings.reportInterval, logger: logger)
         let publisher = settings.publishing.map { HeadPublisher($0, conductor: conductor, logger: logger) }
         var rest = RESTConfiguration(
             legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,

@@ -1,0 +1,1 @@
+"""The monitor action of Vedette for OpenStack Mistral."""
