@@ -73,6 +73,9 @@ let package = Package(
         room("LMDB", "Bindings/LMDB", ["CLMDB"]),
         room("Threads", "Bindings/Threads", []),
 
+        // How foreign wires write values: JSON, percent-encoding.
+        room("Encodings", "Protocols/Encodings", []),
+
         // The domain, and the log that remembers it.
         room("Registry", "Registry", [protobuf]),
         room("EventLog", "EventLog", ["LMDB", crypto]),
@@ -94,12 +97,12 @@ let package = Package(
         // Those who ask.
         room(
             "VIMDrivers", "VIMDrivers",
-            ["Registry", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging]),
+            ["Registry", "Encodings", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL, logging]),
         room(
             "RESTRequests", "Requests/RESTRequests",
             [
-                "Registry", "Projections", "VIMDrivers", hummingbird, logging, nioCore, nioHTTP1,
-                serviceLifecycle,
+                "Registry", "Projections", "VIMDrivers", "Encodings", hummingbird, logging, nioCore,
+                nioHTTP1, serviceLifecycle,
             ]),
 
         // Programs wire everything and decide nothing.
@@ -107,7 +110,8 @@ let package = Package(
             name: "vedette",
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
-                "VIMDrivers", "RESTRequests", "Auditing", argumentParser, asyncHTTPClient, configuration,
+                "VIMDrivers", "RESTRequests", "Encodings", "Auditing", argumentParser, asyncHTTPClient,
+                configuration,
                 crypto, logging, nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
             path: "Sources/Programs/vedette", swiftSettings: settings),
@@ -122,6 +126,7 @@ let package = Package(
         .target(
             name: "Recording", dependencies: ["Registry", "EventLog", "Projections", "Samples"],
             path: "Tests/Fixtures/Recording", swiftSettings: settings),
+        tests("EncodingsTests", ["Encodings"]),
         tests("LMDBTests", ["LMDB", "Samples"]),
         tests(
             "AuditingTests",
@@ -138,14 +143,14 @@ let package = Package(
         tests(
             "VIMDriversTests",
             [
-                "VIMDrivers", "Registry", hummingbird, hummingbirdTesting,
+                "VIMDrivers", "Registry", "Encodings", hummingbird, hummingbirdTesting,
                 .product(name: "HummingbirdTLS", package: "hummingbird"), nioCore, nioPosix, nioSSL,
             ]),
         tests(
             "RESTRequestsTests",
             [
-                "RESTRequests", "VIMDrivers", "Registry", "Projections", hummingbird, hummingbirdTesting,
-                logging,
+                "RESTRequests", "VIMDrivers", "Registry", "Projections", "Encodings", hummingbird,
+                hummingbirdTesting, logging,
                 nioCore, nioPosix, serviceLifecycle,
             ]),
 

@@ -1,3 +1,4 @@
+public import Encodings
 public import Registry
 
 /// Which keys of `auth_cred` hold secrets.

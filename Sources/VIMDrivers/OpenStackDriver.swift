@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+public import Encodings
 import NIOCore
 import NIOHTTP1
 import NIOSSL

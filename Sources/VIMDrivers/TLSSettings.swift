@@ -1,3 +1,4 @@
+import Encodings
 import NIOSSL
 
 /// How `auth_cred` wants TLS spoken.

@@ -1,3 +1,5 @@
+import Encodings
+
 /// Texts that came from a VIM, made fit for a reply or a log line.
 enum Texts {
     /// So many characters of a foreign text are passed on: enough for any honest message.

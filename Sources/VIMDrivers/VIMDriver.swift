@@ -1,3 +1,5 @@
+public import Encodings
+
 /// What a driver must know of a VIM to talk to it.
 public struct VIMContact: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible {
     /// Where its identity service or API server answers; `http` or `https`, no user information.

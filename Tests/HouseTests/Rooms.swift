@@ -33,8 +33,12 @@ let house: [Room] = [
         sees: ["Registry", "EventLog", "Projections", "Conductor"]),
 
     // Doors see commands, projections and the submitter's protocol, never the log or the conductor.
-    Room("RESTRequests", in: "Requests/RESTRequests", sees: ["Registry", "Projections", "VIMDrivers"]),
-    Room("RPCRequests", in: "Requests/RPCRequests", sees: ["Registry", "Projections", "OsloMessaging"]),
+    Room(
+        "RESTRequests", in: "Requests/RESTRequests",
+        sees: ["Registry", "Projections", "VIMDrivers", "Encodings"]),
+    Room(
+        "RPCRequests", in: "Requests/RPCRequests",
+        sees: ["Registry", "Projections", "OsloMessaging", "AMQP", "Encodings"]),
 
     // The domain is pure: no disk, network, clock or thread, so no Foundation either.
     // Generated code holds bytes as Data; that stays in one folder.
@@ -60,11 +64,12 @@ let house: [Room] = [
     Room("Monitoring", in: "Monitoring", sees: ["Registry"]),
     Room(
         "Workflows", in: "Workflows",
-        sees: ["Registry", "Monitoring", "AMQP", "OsloMessaging", "MistralClient"]),
-    Room("VIMDrivers", in: "VIMDrivers", sees: ["Registry"]),
+        sees: ["Registry", "Monitoring", "AMQP", "OsloMessaging", "MistralClient", "Encodings"]),
+    Room("VIMDrivers", in: "VIMDrivers", sees: ["Registry", "Encodings"]),
 
     // Foreign wires know nothing of us.
-    Room("OsloMessaging", in: "Protocols/OsloMessaging", sees: ["AMQP"]),
+    Room("Encodings", in: "Protocols/Encodings", sees: [], foreign: []),
+    Room("OsloMessaging", in: "Protocols/OsloMessaging", sees: ["AMQP", "Encodings", "Threads"]),
     Room("EtcdClient", in: "Protocols/EtcdClient", sees: []),
     Room("KeystoneClient", in: "Protocols/KeystoneClient", sees: []),
     Room("MistralClient", in: "Protocols/MistralClient", sees: []),
@@ -74,7 +79,7 @@ let house: [Room] = [
     Room("CLMDB", in: "Bindings/CLMDB", sees: []),
     Room("LMDB", in: "Bindings/LMDB", sees: ["CLMDB"]),
     Room("CRabbitMQ", in: "Bindings/CRabbitMQ", sees: []),
-    Room("AMQP", in: "Bindings/AMQP", sees: ["CRabbitMQ"]),
+    Room("AMQP", in: "Bindings/AMQP", sees: ["CRabbitMQ", "Threads", "Encodings"]),
 
     // The whole pair in one thread, on simulated devices.
     Room(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Encodings
 import EventLog
 import Projections
 import RESTRequests

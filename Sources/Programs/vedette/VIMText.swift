@@ -1,3 +1,4 @@
+import Encodings
 import RESTRequests
 import Registry
 import VIMDrivers

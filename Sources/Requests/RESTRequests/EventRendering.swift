@@ -1,6 +1,7 @@
+public import Encodings
 public import Projections
 import Registry
-public import VIMDrivers
+import VIMDrivers
 
 /// An entry of a VIM's history as Tacker's events API shows it.
 public enum EventRendering {

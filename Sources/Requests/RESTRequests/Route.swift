@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// What a path leads to.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Conductor
+import Encodings
 import EventLog
 import Projections
 import Registry

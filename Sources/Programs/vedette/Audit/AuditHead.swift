@@ -1,5 +1,6 @@
 import ArgumentParser
 import Auditing
+import Encodings
 import EventLog
 import Foundation
 import Registry

@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// One attribute of a kind of row, by its name in the API.

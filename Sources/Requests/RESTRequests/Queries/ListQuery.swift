@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// What the query string of a list asks for.

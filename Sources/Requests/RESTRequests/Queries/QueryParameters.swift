@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// A request's query string: pairs in order, keys may come again.

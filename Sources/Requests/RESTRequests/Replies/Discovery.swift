@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// The documents by which clients find out what is served.

@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// Values as Tacker's messages print them: Python's `str`.

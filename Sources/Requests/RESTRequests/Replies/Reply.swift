@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// What goes back to the caller, before it is put into HTTP.

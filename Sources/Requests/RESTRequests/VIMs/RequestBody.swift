@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// Opening a request's body as far as the resource's own members.

@@ -1,3 +1,4 @@
+import Encodings
 import VIMDrivers
 
 /// The attributes of a VIM as requests may give them, and what is checked before anything is done.

@@ -1,5 +1,6 @@
+public import Encodings
 public import Registry
-public import VIMDrivers
+import VIMDrivers
 
 /// A VIM as the API shows it: attributes by their names in Tacker's API.
 public enum VIMRendering {

@@ -1,3 +1,4 @@
+import Encodings
 import Projections
 import Registry
 import VIMDrivers

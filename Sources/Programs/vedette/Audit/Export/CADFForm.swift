@@ -1,4 +1,5 @@
 import Crypto
+import Encodings
 import EventLog
 import Registry
 import VIMDrivers

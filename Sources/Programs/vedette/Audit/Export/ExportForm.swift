@@ -1,4 +1,5 @@
 import ArgumentParser
+import Encodings
 import EventLog
 import Registry
 import VIMDrivers

@@ -1,5 +1,3 @@
-public import Registry
-
 extension JSONValue {
     /// Compact JSON in UTF-8 with the keys of every object in order, so that equal values give equal bytes.
     public var encoded: [UInt8] {
@@ -7,9 +5,6 @@ extension JSONValue {
         append(to: &bytes)
         return bytes
     }
-
-    /// Compact JSON with the keys of every object in order, as the registry stores it.
-    public var text: JSONText { JSONText(String(decoding: encoded, as: UTF8.self)) }
 
     private func append(to bytes: inout [UInt8]) {
         switch self {

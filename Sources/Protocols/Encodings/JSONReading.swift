@@ -1,5 +1,3 @@
-public import Registry
-
 /// Why a text was not taken as JSON.
 public enum JSONReadingError: Error, Hashable, Sendable {
     /// It is not JSON, not UTF-8, or holds a number that no machine number can hold.
@@ -21,11 +19,6 @@ extension JSONValue {
     public init(json bytes: some Sequence<UInt8>) throws(JSONReadingError) {
         var reader = JSONReader(bytes: Array(bytes))
         self = try reader.document()
-    }
-
-    /// Reads the text of a stored document.
-    public init(_ text: JSONText) throws(JSONReadingError) {
-        self = try JSONValue(json: text.description.utf8)
     }
 }
 
@@ -135,19 +128,31 @@ private struct JSONReader {
     private mutating func text() throws(JSONReadingError) -> String {
         guard next == UInt8(ascii: "\"") else { throw .malformed }
         position += 1
+        // Nearly every text holds no escape, and those that do are mostly plain bytes: take them in runs.
+        var start = position
         var content: [UInt8] = []
         while let byte = next {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let text = String(validating: content, as: UTF8.self) else { throw .malformed }
-                return text
-            case UInt8(ascii: "\\"): try escape(into: &content)
+                let run = bytes[start..<position - 1]
+                if content.isEmpty { return try JSONReader.validated(run) }
+                content += run
+                return try JSONReader.validated(content)
+            case UInt8(ascii: "\\"):
+                content += bytes[start..<position - 1]
+                try escape(into: &content)
+                start = position
             case 0..<0x20: throw .malformed
-            default: content.append(byte)
+            default: break
             }
         }
         throw .malformed
+    }
+
+    private static func validated(_ bytes: some Collection<UInt8>) throws(JSONReadingError) -> String {
+        guard let text = String(validating: bytes, as: UTF8.self) else { throw .malformed }
+        return text
     }
 
     private mutating func escape(into content: inout [UInt8]) throws(JSONReadingError) {
