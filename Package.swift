@@ -72,6 +72,9 @@ let package = Package(
             name: "CLMDB", path: "Sources/Bindings/CLMDB", providers: [.apt(["liblmdb-dev"])]),
         room("LMDB", "Bindings/LMDB", ["CLMDB"]),
         room("Threads", "Bindings/Threads", []),
+        .systemLibrary(
+            name: "CRabbitMQ", path: "Sources/Bindings/CRabbitMQ", providers: [.apt(["librabbitmq-dev"])]),
+        room("AMQP", "Bindings/AMQP", ["CRabbitMQ", "Threads", "Encodings"]),
 
         // How foreign wires write values: JSON, percent-encoding.
         room("Encodings", "Protocols/Encodings", []),
@@ -127,6 +130,7 @@ let package = Package(
             name: "Recording", dependencies: ["Registry", "EventLog", "Projections", "Samples"],
             path: "Tests/Fixtures/Recording", swiftSettings: settings),
         tests("EncodingsTests", ["Encodings"]),
+        tests("AMQPTests", ["AMQP", "Harness"]),
         tests("LMDBTests", ["LMDB", "Samples"]),
         tests(
             "AuditingTests",
