@@ -79,6 +79,9 @@ let package = Package(
         // How foreign wires write values: JSON, percent-encoding.
         room("Encodings", "Protocols/Encodings", []),
 
+        // Wires of others that know nothing of us.
+        room("OsloMessaging", "Protocols/OsloMessaging", ["AMQP", "Encodings", collections, logging]),
+
         // The domain, and the log that remembers it.
         room("Registry", "Registry", [protobuf]),
         room("EventLog", "EventLog", ["LMDB", crypto]),
@@ -108,12 +111,17 @@ let package = Package(
                 nioHTTP1, serviceLifecycle,
             ]),
 
+        room(
+            "RPCRequests", "Requests/RPCRequests",
+            ["Registry", "Projections", "OsloMessaging", "AMQP", "Encodings", logging]),
+
         // Programs wire everything and decide nothing.
         .executableTarget(
             name: "vedette",
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
-                "VIMDrivers", "RESTRequests", "Encodings", "Auditing", argumentParser, asyncHTTPClient,
+                "VIMDrivers", "RESTRequests", "RPCRequests", "OsloMessaging", "AMQP", "Encodings", "Auditing",
+                argumentParser, asyncHTTPClient,
                 configuration,
                 crypto, logging, nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
@@ -130,7 +138,11 @@ let package = Package(
             name: "Recording", dependencies: ["Registry", "EventLog", "Projections", "Samples"],
             path: "Tests/Fixtures/Recording", swiftSettings: settings),
         tests("EncodingsTests", ["Encodings"]),
-        tests("AMQPTests", ["AMQP", "Harness"]),
+        tests("AMQPTests", ["AMQP"]),
+        tests("OsloMessagingTests", ["OsloMessaging", "AMQP", "Encodings"]),
+        tests(
+            "RPCRequestsTests",
+            ["RPCRequests", "OsloMessaging", "Registry", "Projections", "Encodings", "Samples"]),
         tests("LMDBTests", ["LMDB", "Samples"]),
         tests(
             "AuditingTests",

@@ -9,6 +9,12 @@ package struct AcknowledgementLedger: Sendable {
         package var number: UInt64
         /// Whether it also stands for all before it.
         package var isMultiple: Bool
+
+        /// Pairs the two.
+        package init(number: UInt64, isMultiple: Bool) {
+            self.number = number
+            self.isMultiple = isMultiple
+        }
     }
 
     /// In order of number; the broker counts up.

@@ -76,6 +76,7 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("Minutes from one signed head to the next (default: 5).", valueName: "minutes"))
     var headInterval: Double?
+    @OptionGroup(title: "RabbitMQ") var rpc: RPCFlags
     @Option(
         help: ArgumentHelp(
             "trace, debug, info, notice, warning or error (default: info).", valueName: "level"))

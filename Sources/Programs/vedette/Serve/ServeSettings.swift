@@ -1,10 +1,8 @@
-import Configuration
 import Foundation
 import Logging
 import RESTRequests
+import RPCRequests
 import Registry
-import SystemPackage
-import Yams
 
 /// Everything `vedette serve` can be told, from flags, environment and file, checked.
 struct ServeSettings: Sendable {
@@ -20,17 +18,21 @@ struct ServeSettings: Sendable {
     var logLevel: Logger.Level
     /// Where heads are signed and published; nil if they are not.
     var publishing: HeadPublishing?
+    /// The door for monitor actions on RabbitMQ; nil if there is none.
+    var rpc: RPCDoor.Configuration?
 
     /// What a configuration file may hold.
-    static let keys = [
-        "auth", "data-directory", "head-file", "head-interval", "head-key", "insecure", "legacy-status-codes",
-        "listen", "log-level", "master-key-file",
-        "monitor-failure-threshold", "monitor-interval", "monitor-probe", "monitor-success-threshold",
-        "monitor-timeout", "registration-check", "replace-master-key", "report-interval",
-    ]
+    static let keys =
+        ([
+            "auth", "data-directory", "head-file", "head-interval", "head-key", "insecure",
+            "legacy-status-codes",
+            "listen", "log-level", "master-key-file",
+            "monitor-failure-threshold", "monitor-interval", "monitor-probe", "monitor-success-threshold",
+            "monitor-timeout", "registration-check", "replace-master-key", "report-interval",
+        ] + RPCFlags.keys).sorted()
 
     init(_ flags: Serve) async throws {
-        let sources = try await Sources(file: flags.configurationFile)
+        let sources = try await SettingsSources(file: flags.configurationFile)
         directory =
             try flags.directory.dataDirectory ?? sources.text("data-directory") ?? DataDirectory.standard
         (host, port) = try ServeSettings.address(
@@ -73,11 +75,12 @@ struct ServeSettings: Sendable {
         }
         reportInterval = .milliseconds(Int64(interval * 1_000))
         publishing = try ServeSettings.publishing(flags, sources)
+        rpc = try flags.rpc.configuration(sources)
         logLevel =
             try ServeSettings.choice(try flags.logLevel ?? sources.text("log-level"), "--log-level") ?? .info
     }
 
-    private static func publishing(_ flags: Serve, _ sources: Sources) throws -> HeadPublishing? {
+    private static func publishing(_ flags: Serve, _ sources: SettingsSources) throws -> HeadPublishing? {
         let file = try flags.headFile ?? sources.text("head-file")
         let minutes = try flags.headInterval ?? sources.number("head-interval")
         guard let path = try flags.headKey ?? sources.text("head-key") else {
@@ -134,70 +137,5 @@ struct ServeSettings: Sendable {
         guard let count else { return nil }
         guard let exact = UInt32(exactly: count) else { throw Failure.usage("\(flag): \(count) is no count") }
         return exact
-    }
-}
-
-/// Environment and file, asked in this order; a value of the wrong kind is an error and not passed over.
-private struct Sources {
-    private var providers: [(name: (String) -> String, provider: any ConfigProvider)]
-
-    init(file flag: String?) async throws {
-        let environment = EnvironmentVariablesProvider().prefixKeys(with: "vedette")
-        providers = [({ "VEDETTE_" + $0.uppercased().replacing("-", with: "_") }, environment)]
-        let named = flag ?? ProcessInfo.processInfo.environment["VEDETTE_CONFIGURATION_FILE"]
-        guard let path = named, !path.isEmpty else { return }
-        try checkKeys(of: path)
-        do {
-            let file = try await FileProvider<YAMLSnapshot>(filePath: FilePath(path))
-            providers.append(({ "\(path): \($0)" }, file))
-        } catch { throw Failure.usage("--configuration-file \(path): it cannot be read as YAML (\(error))") }
-    }
-
-    /// A misspelt key would be passed over in silence.
-    private func checkKeys(of path: String) throws {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw Failure.usage("--configuration-file \(path): there is no file that can be read")
-        }
-        let keys: [String]
-        do {
-            keys = try Yams.load(yaml: text).map { ($0 as? [String: Any])?.keys.sorted() ?? [""] } ?? []
-        } catch {
-            throw Failure.usage("--configuration-file \(path): it cannot be read as YAML (\(error))")
-        }
-        for key in keys where !ServeSettings.keys.contains(key) {
-            throw Failure.usage(
-                "--configuration-file \(path): '\(key)' is no option; there are "
-                    + ServeSettings.keys.joined(separator: ", "))
-        }
-    }
-
-    func text(_ key: String) throws -> String? {
-        guard case .string(let text)? = try value(key, .string) else { return nil }
-        return text
-    }
-
-    func number(_ key: String) throws -> Double? {
-        guard case .double(let number)? = try value(key, .double) else { return nil }
-        return number
-    }
-
-    func count(_ key: String) throws -> Int? {
-        guard case .int(let count)? = try value(key, .int) else { return nil }
-        return count
-    }
-
-    func flag(_ key: String) throws -> Bool {
-        guard case .bool(let flag)? = try value(key, .bool) else { return false }
-        return flag
-    }
-
-    private func value(_ key: String, _ type: ConfigType) throws -> ConfigContent? {
-        for (name, provider) in providers {
-            do {
-                let found = try provider.value(forKey: AbsoluteConfigKey([key]), type: type)
-                if let value = found.value { return value.content }
-            } catch { throw Failure.usage("\(name(key)): the value is no \(type.rawValue)") }
-        }
-        return nil
     }
 }

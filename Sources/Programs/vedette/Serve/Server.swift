@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import Projections
 import RESTRequests
+import RPCRequests
 import Registry
 import ServiceLifecycle
 import UnixSignals
@@ -97,6 +98,10 @@ struct Server {
         // Stopped in reverse: the door first, then those who watch; the conductor outlives them all.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
         if let publisher { services.append(.init(service: Loop { await publisher.run() })) }
+        let rpc = settings.rpc.map {
+            RPCDoor($0, submitter: conductor, reader: conductor, logger: logger)
+        }
+        if let rpc { services.append(.init(service: Loop { await rpc.run() })) }
         var group = ServiceGroupConfiguration(
             services: services + [
                 .init(service: Loop { try await workflows.run() }),

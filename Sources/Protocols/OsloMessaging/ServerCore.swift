@@ -1,0 +1,232 @@
+package import AMQP
+package import Encodings
+
+/// The server's side of oslo.messaging, pure: deliveries and results go in; calls to make, replies to send
+/// and deliveries to acknowledge come out.
+///
+/// A delivery is acknowledged with its reply, never before: what a server takes and cannot answer goes to
+/// another one.
+package struct ServerCore {
+    /// Names a call while it is being answered.
+    package typealias CallID = UInt64
+
+    /// What has been counted since the start.
+    package struct Statistics: Hashable, Sendable {
+        /// Calls and casts handed to a method.
+        package var callCount = 0
+        /// Answers that were failures.
+        package var failureCount = 0
+        /// Messages that could not be read.
+        package var malformedCount = 0
+        /// Second copies of a message, dropped.
+        package var duplicateCount = 0
+        /// Replies whose client was gone.
+        package var lostReplyCount = 0
+
+        /// Nothing yet.
+        package init() {}
+    }
+
+    /// A call that a method must now answer.
+    package struct Call {
+        /// To answer it with ``ServerCore/answered(_:_:)``.
+        package var id: CallID
+        /// What is asked.
+        package var request: RPCRequest
+    }
+
+    private struct Pending {
+        var tag: DeliveryTag
+        var replyTo: ReplyAddress?
+        var uniqueID: String
+        var monitor: Monitor?
+
+        struct Monitor {
+            var interval: Duration
+            var next: ContinuousClock.Instant
+        }
+    }
+
+    private let version: RPCVersion
+    private let methods: Set<String>
+    private let replyPrefix: String
+    private var connection: UInt64 = 0
+    private var ledger = AcknowledgementLedger()
+    private var duplicates = DuplicateWindow()
+    private var pending: [CallID: Pending] = [:]
+    private var lastCallID: CallID = 0
+    private var replyCount: UInt64 = 0
+    /// Calls whose clients want signs of life.
+    private var monitored: Set<CallID> = []
+    private var returns = ReturnedReplies()
+    private var outbox: [Publication] = []
+    private var counts = Statistics()
+    /// The last reason why a message could not be read, to be logged.
+    private var complaint: String?
+
+    /// - Parameters:
+    ///   - version: of the interface that is served.
+    ///   - methods: the names of its methods.
+    ///   - replyPrefix: makes the ids of this server's replies unlike all others'.
+    package init(version: RPCVersion, methods: Set<String>, replyPrefix: String) {
+        self.version = version
+        self.methods = methods
+        self.replyPrefix = replyPrefix
+    }
+
+    /// What has been counted since the start.
+    package var statistics: Statistics {
+        var counts = counts
+        counts.lostReplyCount = returns.lostCount
+        return counts
+    }
+
+    /// Whether nothing is being answered and nothing waits to be sent.
+    package var isIdle: Bool { pending.isEmpty && outbox.isEmpty }
+
+    /// Why messages could not be read since the last time this was asked; the newest reason.
+    package mutating func takeComplaint() -> String? {
+        defer { complaint = nil }
+        return complaint
+    }
+
+    // MARK: Inputs
+
+    /// A connection is set up; deliveries of earlier ones can no longer be acknowledged.
+    package mutating func connected(_ number: UInt64) {
+        connection = number
+        ledger = AcknowledgementLedger()
+    }
+
+    /// The connection is gone: the broker will deliver again what was not acknowledged, and it must not be
+    /// taken for a second copy then.
+    package mutating func disconnected() {
+        for entry in pending.values { duplicates.forget(entry.uniqueID) }
+    }
+
+    /// A delivery came: returns the call that it is, if a method must answer it.
+    package mutating func received(_ delivery: Delivery, now: ContinuousClock.Instant) -> Call? {
+        ledger.delivered(delivery.tag.number)
+        let request: RPCRequest
+        do throws(MessageFault) { request = try ServerCore.read(delivery) } catch {
+            counts.malformedCount += 1
+            complaint = error.sentence
+            if let address = error.replyTo {
+                reply(.failure(.badValue(error.sentence)), to: address, now: now)
+            }
+            finish(delivery.tag)
+            return nil
+        }
+        guard duplicates.admit(request.uniqueID) else {
+            counts.duplicateCount += 1
+            finish(delivery.tag)
+            return nil
+        }
+        if let failure = refusal(of: request) {
+            if let address = request.replyTo { reply(.failure(failure), to: address, now: now) }
+            finish(delivery.tag)
+            return nil
+        }
+        counts.callCount += 1
+        lastCallID += 1
+        var entry = Pending(tag: delivery.tag, replyTo: request.replyTo, uniqueID: request.uniqueID)
+        // As oslo.messaging does: every half of what the client waits, and nothing below two seconds.
+        if let seconds = request.monitorSeconds, seconds >= 2, request.replyTo != nil {
+            let interval = Duration.seconds(seconds / 2)
+            entry.monitor = .init(interval: interval, next: now + interval)
+            monitored.insert(lastCallID)
+        }
+        pending[lastCallID] = entry
+        return Call(id: lastCallID, request: request)
+    }
+
+    /// A method has answered.
+    package mutating func answered(
+        _ id: CallID, _ outcome: Result<JSONValue, RPCFailure>, now: ContinuousClock.Instant
+    ) {
+        guard let entry = pending.removeValue(forKey: id) else { return }
+        if entry.monitor != nil { monitored.remove(id) }
+        if let address = entry.replyTo { reply(outcome, to: address, now: now) }
+        finish(entry.tag)
+    }
+
+    /// The broker gave a reply back: its client's queue is not there.
+    package mutating func returned(_ message: ReturnedMessage, now: ContinuousClock.Instant) {
+        guard let body = message.body, message.exchange.isEmpty else { return }
+        returns.returned(body, to: message.routingKey, now: now)
+    }
+
+    /// Does what is due, and says when to ask again.
+    package mutating func tick(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        outbox += returns.takeDue(now)
+        var next = returns.next
+        for id in monitored {
+            guard var entry = pending[id], var monitor = entry.monitor, let address = entry.replyTo else {
+                continue
+            }
+            if monitor.next <= now {
+                monitor.next = now + monitor.interval
+                entry.monitor = monitor
+                pending[id] = entry
+                send(
+                    RPCReply(messageID: address.messageID, outcome: .success(.null), isEnding: false), address
+                )
+            }
+            next = min(next ?? monitor.next, monitor.next)
+        }
+        return next
+    }
+
+    // MARK: Outputs
+
+    /// What is to be sent now, in order: first the replies, then the acknowledgements.
+    package mutating func takeOutput() -> (
+        replies: [Publication], acknowledgements: [AcknowledgementLedger.Acknowledgement]
+    ) {
+        defer { outbox.removeAll(keepingCapacity: true) }
+        return (outbox, ledger.takeAcknowledgements())
+    }
+
+    /// Replies that could not be sent, because the connection broke, go out on the next one.
+    package mutating func takeBack(_ replies: [Publication]) { outbox = replies + outbox }
+
+    // MARK: Parts
+
+    private static func read(_ delivery: Delivery) throws(MessageFault) -> RPCRequest {
+        guard let body = delivery.body else {
+            throw MessageFault("the body is larger than \(Connection.bodyByteMax) bytes")
+        }
+        guard delivery.contentType.isEmpty || delivery.contentType == "application/json" else {
+            throw MessageFault("content type '\(delivery.contentType.prefix(60))' is not application/json")
+        }
+        guard delivery.contentEncoding.isEmpty || delivery.contentEncoding.lowercased() == "utf-8" else {
+            throw MessageFault("content encoding '\(delivery.contentEncoding.prefix(60))' is not utf-8")
+        }
+        return try RPCRequest(body: body)
+    }
+
+    private mutating func refusal(of request: RPCRequest) -> RPCFailure? {
+        guard request.namespace == nil, let asked = RPCVersion(request.version), version.serves(asked) else {
+            return .unsupportedVersion(request.version, method: request.method)
+        }
+        return methods.contains(request.method) ? nil : .noSuchMethod(request.method)
+    }
+
+    private mutating func reply(
+        _ outcome: Result<JSONValue, RPCFailure>, to address: ReplyAddress, now: ContinuousClock.Instant
+    ) {
+        if case .failure = outcome { counts.failureCount += 1 }
+        if returns.isDead(address.queue, now: now) { return returns.drop() }
+        send(RPCReply(messageID: address.messageID, outcome: outcome), address)
+    }
+
+    private mutating func send(_ reply: RPCReply, _ address: ReplyAddress) {
+        replyCount += 1
+        let id = replyPrefix + String(replyCount, radix: 16)
+        outbox.append(Publication(reply: reply.body(uniqueID: id), to: address.queue))
+    }
+
+    private mutating func finish(_ tag: DeliveryTag) {
+        if tag.connection == connection { ledger.finished(tag.number) }
+    }
+}
