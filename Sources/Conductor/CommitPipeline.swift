@@ -5,32 +5,48 @@ import Registry
 import Synchronization
 import Threads
 
-/// One writer, one thread, one order: decides what waits, appends it in one commit, and resumes the callers.
+/// One order: decides what waits, stores it in one commit, and answers the callers.
 ///
-/// While the disk syncs one batch, the next one gathers: throughput grows with load, and latency stays about
-/// one sync. Nobody is answered before the batch with its events is durable.
+/// Three stages, each behind its own lock: the ``Desk`` decides, gathers and seals; the ``LogWriter`` brings
+/// the sealed batch to the disk; finishing folds the durable events into the acknowledged table and answers.
+/// The writer thread goes through all three and needs nobody. Under load a second thread, the helper, runs
+/// the first and the last stage while the writer waits for the disk, so that the disk never waits for them.
+///
+/// There is no timer: while one batch is being stored, the next one gathers, so throughput grows with load
+/// and latency stays about one sync. Nobody is answered before everything decided before is durable. A batch
+/// that cannot be stored takes with it what was gathered behind it.
 final class CommitPipeline: Sendable {
-    /// A command on its way, and who waits for it.
-    struct Submission: Sendable {
-        let command: Command
-        /// Changes of the vault that belong to the command's events; left out if it is refused.
-        let vault: [VaultChange]
-        let reply: CommandReply
-    }
+    /// From so many waiting commands on, the helper gathers while the writer is busy; to wake it for fewer
+    /// costs more than it takes off the writer.
+    static let earlyGatherCount = 256
 
-    private struct Waiting: Sendable {
+    private struct Queue: Sendable {
         var submissions: [Submission] = []
         var isStopping = false
+        /// The writer sleeps, or is about to: whoever leaves it work rings.
+        var isWriterAsleep = false
     }
 
-    private let waiting = Mutex(Waiting())
-    private let bell = Doorbell()
+    /// Batches on their way from the disk to their callers, and emptied ones for the desk.
+    private struct Conveyor: Sendable {
+        var durable: [GatheredBatch] = []
+        var spare: [GatheredBatch] = []
+    }
+
+    private let queue = Mutex(Queue())
+    private let conveyor = Mutex(Conveyor())
+    /// Held while durable batches are taken off the conveyor, so that they are published in order.
+    private let finishing = Mutex(())
     private let acknowledged: Mutex<VIMTable>
     private let isFailing = Atomic<Bool>(false)
+    private let hasEnded = Atomic<Bool>(false)
+    private let writerBell = Doorbell()
+    private let helperBell = Doorbell()
     private let now: @Sendable () -> Timestamp
     private let didCommit: @Sendable ([PlacedEvent]) -> Void
 
-    /// - Parameter didCommit: told of every durable batch, on the writer thread, before its callers are.
+    /// - Parameter didCommit: told of every durable batch in order, on a thread of the pipeline, before its
+    ///   callers are.
     init(
         table: VIMTable, now: @escaping @Sendable () -> Timestamp,
         didCommit: @escaping @Sendable ([PlacedEvent]) -> Void
@@ -40,34 +56,34 @@ final class CommitPipeline: Sendable {
         self.didCommit = didCommit
     }
 
-    /// Starts the writer thread, which owns the log's writing side until ``stop()``.
+    /// Starts the writer thread, which owns the log's writing side until ``stop()``, and the helper.
     func start(log: EventLog, epoch: UInt64, logger: Logger) -> DedicatedThread {
-        DedicatedThread(name: "vedette-writer") { [self] in
-            var writer = Writer(
-                log: log, epoch: epoch, working: acknowledged.withLock { $0 }, logger: logger)
-            var submissions: [Submission] = []
-            while next(&submissions) {
-                var rest = submissions[...]
-                while !rest.isEmpty { commit(&rest, with: &writer) }
-                writer.checkpointIfDue(isStopping: false)
-            }
-            writer.checkpointIfDue(isStopping: true)
+        let desk = SharedDesk(
+            Desk(
+                epoch: epoch, working: acknowledged.withLock { $0 }, after: log.head, now: now, logger: logger
+            ))
+        let helper = DedicatedThread(name: "vedette-helper") { [self] in help(desk) }
+        return DedicatedThread(name: "vedette-writer") { [self] in
+            write(from: desk, to: LogWriter(log: log, logger: logger))
+            hasEnded.store(true, ordering: .releasing)
+            helperBell.ring()
+            helper.join()
         }
     }
 
-    /// Takes a command and returns at once; replies on the writer thread when its events are durable.
+    /// Takes a command and returns at once; replies on a thread of the pipeline when its events are durable.
     func submit(_ command: Command, vault: [VaultChange] = [], reply: @escaping CommandReply) {
         let submission = Submission(command: command, vault: vault, reply: reply)
-        let (isStopping, isFirst) = waiting.withLock { waiting in
-            let isFirst = waiting.submissions.isEmpty
-            if !waiting.isStopping { waiting.submissions.append(submission) }
-            return (waiting.isStopping, isFirst)
+        let (isStopping, wakesWriter, wakesHelper) = queue.withLock { queue in
+            guard !queue.isStopping else { return (true, false, false) }
+            queue.submissions.append(submission)
+            let wakesWriter = queue.isWriterAsleep
+            queue.isWriterAsleep = false
+            return (false, wakesWriter, queue.submissions.count == CommitPipeline.earlyGatherCount)
         }
-        if isStopping {
-            reply(.failure(.stopped))
-        } else if isFirst {
-            bell.ring()
-        }
+        if isStopping { reply(.failure(.stopped)) }
+        if wakesWriter { writerBell.ring() }
+        if wakesHelper { helperBell.ring() }
     }
 
     /// Resumes once the command's events are durable, or with the reason why not.
@@ -78,189 +94,145 @@ final class CommitPipeline: Sendable {
         return try result.get()
     }
 
-    /// Lets nobody else in; what waits is still committed, then the writer thread ends.
+    /// Lets nobody else in; what waits is still committed, then the threads end.
     func stop() {
-        waiting.withLock { $0.isStopping = true }
-        bell.ring()
+        queue.withLock { $0.isStopping = true }
+        writerBell.ring()
     }
 
     /// Reads the acknowledged state.
     ///
-    /// The body runs under a lock that the writer needs: it must be quick.
+    /// The body runs under a lock that the pipeline needs: it must be quick.
     func read<Result>(_ body: (borrowing VIMTable) -> Result) -> Result {
         acknowledged.withLock { body($0) }
     }
 
     /// Whether the last commit failed.
     var isDiskFailing: Bool { isFailing.load(ordering: .relaxed) }
+}
 
-    /// Waits for submissions; false when there will be no more.
-    ///
-    /// The array handed in is taken in exchange, so that two arrays go to and fro and none grows anew.
-    private func next(_ submissions: inout [Submission]) -> Bool {
-        submissions.removeAll(keepingCapacity: true)
+/// The desk, which the writer and the helper share.
+private final class SharedDesk: Sendable {
+    let desk: Mutex<Desk>
+
+    init(_ desk: Desk) { self.desk = Mutex(desk) }
+}
+
+// The writer thread.
+extension CommitPipeline {
+    private func write(from desk: SharedDesk, to writer: consuming LogWriter) {
+        while let gathered = nextBatch(from: desk) {
+            store(gathered, with: &writer, desk)
+            if writer.isCheckpointDue(isStopping: false) { storeCheckpoint(with: &writer) }
+        }
+        if writer.isCheckpointDue(isStopping: true) { storeCheckpoint(with: &writer) }
+    }
+
+    /// Waits for something to store; nil when there will be no more.
+    private func nextBatch(from desk: SharedDesk) -> GatheredBatch? {
         while true {
-            var taken = submissions
-            submissions = []
-            let isStopping = waiting.withLock { waiting in
-                swap(&waiting.submissions, &taken)
-                return waiting.isStopping
+            if let gathered = closeBatch(from: desk) { return gathered }
+            finish()
+            let isStopping = queue.withLock { queue in
+                queue.isWriterAsleep = true
+                return queue.isStopping
             }
-            submissions = taken
-            if !submissions.isEmpty { return true }
-            if isStopping { return false }
-            bell.wait()
+            // Once more, now that whoever leaves work here rings: the helper may have gathered meanwhile.
+            if let gathered = closeBatch(from: desk) { return gathered }
+            if isStopping { return nil }
+            writerBell.wait()
         }
     }
 
-    /// Commits as many of the submissions as one batch takes, and resumes their callers.
-    private func commit(_ submissions: inout ArraySlice<Submission>, with writer: inout Writer) {
-        writer.begin(at: now())
-        var answers: [Result<Outcome, CommandFailure>] = []
-        answers.reserveCapacity(submissions.count)
-        var end = submissions.startIndex
-        while end < submissions.endIndex, writer.batch.hasRoom {
-            answers.append(writer.decideAndGather(submissions[end]))
-            end += 1
+    private func closeBatch(from desk: SharedDesk) -> GatheredBatch? {
+        let (spare, isDurable) = conveyor.withLock {
+            ($0.spare.popLast() ?? GatheredBatch(), !$0.durable.isEmpty)
         }
-        let taken = submissions[..<end]
-        submissions = submissions[end...]
-        if !writer.batch.isEmpty {
-            do throws(EventLogError) {
-                try writer.commit()
-                isFailing.store(false, ordering: .relaxed)
-                acknowledged.withLock { writer.publish(to: &$0) }
-                didCommit(writer.events)
-            } catch {
-                isFailing.store(true, ordering: .relaxed)
-                let failure = CommandFailure.notStored(error.sentence)
-                acknowledged.withLock { writer.takeBack(to: $0) }
-                for submission in taken { submission.reply(.failure(failure)) }
+        let closed = desk.desk.withLock { desk in
+            queue.withLock { desk.take(from: &$0.submissions) }
+            desk.gather()
+            return desk.close(replacedBy: spare)
+        }
+        if closed == nil {
+            conveyor.withLock { $0.spare.append(spare) }
+        } else if isDurable {
+            // Answered by the helper while this one is stored; with nothing to store the writer does it.
+            helperBell.ring()
+        }
+        return closed
+    }
+
+    private func store(_ gathered: GatheredBatch, with writer: inout LogWriter, _ desk: SharedDesk) {
+        if !gathered.batch.isEmpty {
+            do throws(EventLogError) { try writer.store(gathered) } catch {
+                takeBack(gathered, desk, to: writer.head, because: .notStored(error.sentence))
                 return
             }
+            isFailing.store(false, ordering: .relaxed)
         }
-        for (submission, answer) in zip(taken, answers) { submission.reply(answer) }
+        conveyor.withLock { $0.durable.append(gathered) }
+    }
+
+    /// Fails a batch that could not be stored, and everything that was decided knowing of it.
+    private func takeBack(
+        _ gathered: GatheredBatch, _ desk: SharedDesk, to head: Head, because failure: CommandFailure
+    ) {
+        isFailing.store(true, ordering: .relaxed)
+        finish()
+        let table = acknowledged.withLock { $0 }
+        let behind = desk.desk.withLock { $0.takeBack(to: table, after: head) }
+        gathered.fail(with: failure)
+        behind.fail(with: failure)
+    }
+
+    private func storeCheckpoint(with writer: inout LogWriter) {
+        finish()
+        writer.storeCheckpoint(of: acknowledged.withLock { $0 })
     }
 }
 
-/// What the writer thread alone touches.
-private struct Writer {
-    private let log: EventLog
-    private let epoch: UInt64
-    private let logger: Logger
-    /// Everything decided so far, also what is not yet durable.
-    private var working: VIMTable
-    private(set) var batch: BatchBuilder
-    /// The events of the batch, for the acknowledged table.
-    private(set) var events: [PlacedEvent] = []
-    private var vault: [VaultChange] = []
-    private var checkpointPosition: UInt64
-    private var isFailing = false
-    private var wasBackwards = false
-
-    init(log: EventLog, epoch: UInt64, working: VIMTable, logger: Logger) {
-        self.log = log
-        self.epoch = epoch
-        self.working = working
-        self.logger = logger
-        checkpointPosition = (try? log.readCheckpoint())?.position ?? 0
-        batch = BatchBuilder(firstPosition: log.head.position + 1, time: log.head.time)
-    }
-
-    mutating func begin(at now: Timestamp) {
-        let head = log.head
-        let isBackwards = now.microseconds < head.time
-        if isBackwards, !wasBackwards {
-            let last = Timestamp(microseconds: head.time)
-            logger.warning(
-                "the clock went back: events follow the last one by a microsecond until it has caught up",
-                metadata: ["clock": "\(now)", "last": "\(last)"])
-        }
-        wasBackwards = isBackwards
-        // Later than the batch before, so that a report is seen to be a new one (`SilenceWatch`).
-        batch.reset(firstPosition: head.position + 1, time: max(now.microseconds, head.time + 1))
-        events.removeAll(keepingCapacity: true)
-        vault.removeAll(keepingCapacity: true)
-    }
-
-    /// Decides a command on everything decided before it, and adds its events to the batch.
-    mutating func decideAndGather(_ submission: CommitPipeline.Submission) -> Result<Outcome, CommandFailure>
-    {
-        let decision = decide(submission.command, on: working)
-        if let refusal = oversize(decision) { return .failure(.refused(refusal)) }
-        for addressed in decision.events { gather(addressed) }
-        switch decision.answer {
-        case .refused(let refusal):
-            return .failure(.refused(refusal))
-        case .vim(let id):
-            vault.append(contentsOf: submission.vault)
-            guard let vim = working.vim(id) else { preconditionFailure("a decided VIM is not in the table") }
-            return .success(.vim(vim))
-        case .reported(let answer): return .success(.reported(answer))
-        case .noted: return .success(.noted)
-        case .ignored: return .success(.ignored)
+// The helper thread.
+extension CommitPipeline {
+    private func help(_ desk: SharedDesk) {
+        while !hasEnded.load(ordering: .acquiring) {
+            helperBell.wait()
+            finish()
+            gatherEarly(desk)
         }
     }
 
-    private mutating func gather(_ addressed: Decision.Addressed) {
-        let previous = working.lastPosition(inStream: addressed.stream)
-        let position = addressed.event.withPayload { format, payload in
-            batch.append(
-                stream: addressed.stream, previousInStream: previous, type: addressed.event.type.rawValue,
-                format: format, payload: payload)
-        }
-        let placed = PlacedEvent(
-            position: position, time: Timestamp(microseconds: batch.time), stream: addressed.stream,
-            event: addressed.event)
-        do throws(ProjectionFault) { try working.apply(placed) } catch {
-            preconditionFailure("decide let an event through that cannot follow: \(error.sentence)")
-        }
-        events.append(placed)
-    }
-
-    /// Only what users send can be too large; nearly every event is a report and skips the measuring.
-    private func oversize(_ decision: Decision) -> Refusal? {
-        for addressed in decision.events {
-            if case .vimStatusReported = addressed.event { continue }
-            let byteCount = addressed.event.withPayload { _, payload in payload.count }
-            if byteCount > Limits.payloadByteMax {
-                return .tooLarge(byteCount: byteCount, byteMax: Limits.payloadByteMax)
+    /// Gathers by small portions, between which the writer may close the batch.
+    private func gatherEarly(_ desk: SharedDesk) {
+        var count = CommitPipeline.earlyGatherCount
+        while count == CommitPipeline.earlyGatherCount {
+            count = desk.desk.withLock { desk in
+                queue.withLock { desk.take(from: &$0.submissions) }
+                return desk.gather(atMost: CommitPipeline.earlyGatherCount)
             }
         }
-        return nil
-    }
-
-    mutating func commit() throws(EventLogError) {
-        do throws(EventLogError) { _ = try log.append(&batch, epoch: epoch, vault: vault) } catch {
-            if !isFailing { logger.error("nothing can be stored", metadata: ["reason": "\(error.sentence)"]) }
-            isFailing = true
-            throw error
+        let wakesWriter = queue.withLock { queue in
+            defer { queue.isWriterAsleep = false }
+            return queue.isWriterAsleep
         }
-        if isFailing { logger.notice("storing works again") }
-        isFailing = false
+        if wakesWriter { writerBell.ring() }
     }
 
-    /// Lets the acknowledged table take in what has become durable.
-    func publish(to table: inout VIMTable) {
-        for event in events {
-            do throws(ProjectionFault) { try table.apply(event) } catch {
-                preconditionFailure("the two tables parted: \(error.sentence)")
+    /// Publishes what is durable, and answers its callers; by whichever thread has time.
+    private func finish() {
+        finishing.withLock { _ in
+            while var gathered = conveyor.withLock({ $0.durable.isEmpty ? nil : $0.durable.removeFirst() }) {
+                acknowledged.withLock { table in
+                    for event in gathered.events {
+                        do throws(ProjectionFault) { try table.apply(event) } catch {
+                            preconditionFailure("the two tables parted: \(error.sentence)")
+                        }
+                    }
+                }
+                didCommit(gathered.events)
+                for answer in gathered.answers { answer.reply(answer.result) }
+                gathered.removeAll()
+                conveyor.withLock { $0.spare.append(gathered) }
             }
-        }
-    }
-
-    /// Forgets what could not be stored.
-    mutating func takeBack(to table: VIMTable) { working = table }
-
-    /// Stores a checkpoint now and then, so that a restart replays only the tail.
-    mutating func checkpointIfDue(isStopping: Bool) {
-        let head = log.head
-        let tail = head.position - min(checkpointPosition, head.position)
-        guard tail >= (isStopping ? 1 : Conductor.checkpointInterval) else { return }
-        // Tried once per interval, also if it fails: it is disposable.
-        checkpointPosition = head.position
-        do throws(EventLogError) { try log.write(working.checkpoint(seal: head.seal)) } catch {
-            logger.warning("no checkpoint could be stored", metadata: ["reason": "\(error.sentence)"])
         }
     }
 }

@@ -9,6 +9,8 @@ public struct BatchBuilder: Sendable {
     public private(set) var firstPosition: UInt64
     /// When its events happen, in microseconds since 1970.
     public private(set) var time: UInt64
+    /// Nil until it is sealed.
+    private(set) var sealing: Sealing?
 
     /// An empty batch that begins at a position, at a time.
     public init(firstPosition: UInt64, time: UInt64) {
@@ -21,6 +23,7 @@ public struct BatchBuilder: Sendable {
     public mutating func reset(firstPosition: UInt64, time: UInt64) {
         bytes.removeSubrange(Format.headerByteCount...)
         eventCount = 0
+        sealing = nil
         self.firstPosition = firstPosition
         self.time = time
     }
@@ -41,6 +44,7 @@ public struct BatchBuilder: Sendable {
     ) -> UInt64 {
         precondition(
             payload.count <= Limits.payloadByteMax, "an event of \(payload.count) bytes was let through")
+        precondition(sealing == nil, "a sealed batch takes no more events")
         let position = nextPosition
         precondition(previousInStream < position, "a stream's chain points backwards")
         let envelope = Envelope(
@@ -55,21 +59,42 @@ public struct BatchBuilder: Sendable {
         return position
     }
 
-    /// Closes the batch after the seal before it, and hands its final bytes to the body.
-    mutating func close<Result, Failure: Error>(
-        epoch: UInt64, after previous: Seal,
-        _ body: (UnsafeRawBufferPointer, Seal) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
+    /// Seals the batch behind a head and returns the head it will make once it is durable.
+    ///
+    /// `before` need not be durable yet, so that a batch may be sealed while the one before it is on its way
+    /// to the disk; it must be by the time this one is appended.
+    @discardableResult
+    public mutating func seal(epoch: UInt64, after before: Head) -> Head {
         precondition(!isEmpty, "a batch has at least one event")
+        precondition(firstPosition == before.position + 1, "positions are gapless")
+        precondition(time >= before.time, "time never decreases in the log")
+        precondition(epoch >= before.epoch, "the epoch never falls")
         var header = BatchHeader(
             eventCount: UInt32(eventCount), eventByteCount: UInt32(bytes.count - Format.headerByteCount),
             epoch: epoch, time: time, seal: .none)
-        let result = bytes.withUnsafeMutableBytes { buffer in
+        bytes.withUnsafeMutableBytes { buffer in
             header.write(to: buffer)
-            header.seal = Seal(closing: UnsafeRawBufferPointer(buffer), after: previous)
+            header.seal = Seal(closing: UnsafeRawBufferPointer(buffer), after: before.seal)
             header.write(to: buffer)
-            return Swift.Result { () throws(Failure) in try body(UnsafeRawBufferPointer(buffer), header.seal)
-            }
+        }
+        let head = Head(position: nextPosition - 1, seal: header.seal, time: time, epoch: epoch)
+        sealing = Sealing(before: before, after: head)
+        return head
+    }
+
+    /// Where a sealed batch stands in the chain.
+    struct Sealing: Sendable {
+        var before: Head
+        var after: Head
+    }
+
+    /// Hands the batch's value to the body.
+    func withBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        // withUnsafeBytes rethrows untyped, hence the detour through Result.
+        let result = bytes.withUnsafeBytes { bytes in
+            Swift.Result { () throws(Failure) in try body(bytes) }
         }
         return try result.get()
     }

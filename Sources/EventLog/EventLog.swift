@@ -47,10 +47,10 @@ public struct VaultChange: Hashable, Sendable {
 ///
 /// Rules:
 /// - Only one process writes (a lock file says who), and within it only one thread calls
-///   ``append(_:epoch:vault:)`` and the checkpoint's writers. Why: LMDB's write transactions belong to a
+///   ``append(sealed:vault:)`` and the checkpoint's writers. Why: LMDB's write transactions belong to a
 ///   thread, and the log is one order.
 /// - Any number of processes and threads read, at any time.
-/// - What ``append(_:epoch:vault:)`` returned is durable; what it threw left nothing behind.
+/// - What ``append(sealed:vault:)`` returned is durable; what it threw left nothing behind.
 public final class EventLog: Sendable {
     /// How a log is opened.
     public enum Access: Sendable {
@@ -130,22 +130,31 @@ public final class EventLog: Sendable {
         try refreshHead()
     }
 
-    /// Appends a batch and returns the new head once it is durable.
+    /// Seals a batch, appends it and returns the new head once it is durable.
     ///
     /// One transaction, one sync. Must be called by the one writer thread.
     public func append(
         _ batch: inout BatchBuilder, epoch: UInt64, vault changes: [VaultChange] = []
     ) throws(EventLogError) -> Head {
-        let before = head
+        batch.seal(epoch: epoch, after: head)
+        return try append(sealed: batch, vault: changes)
+    }
+
+    /// Appends a batch that was sealed behind the present head, and returns the new head once it is durable.
+    ///
+    /// One transaction, one sync. Must be called by the one writer thread; the batch may have been gathered
+    /// and sealed on another one while this one was busy with the batch before.
+    public func append(
+        sealed batch: BatchBuilder, vault changes: [VaultChange] = []
+    ) throws(EventLogError) -> Head {
         precondition(lock != nil, "only the holder of the directory's lock appends")
-        precondition(batch.firstPosition == before.position + 1, "positions are gapless")
-        precondition(batch.time >= before.time, "time never decreases in the log")
-        precondition(epoch >= before.epoch, "the epoch never falls")
+        guard let sealing = batch.sealing else {
+            preconditionFailure("a batch is sealed before it is stored")
+        }
+        precondition(sealing.before == head, "a batch follows the one it was sealed behind")
         let position = batch.firstPosition
-        let after: Head
         do throws(TransactionError<LMDBError>) {
-            after = try batch.close(epoch: epoch, after: before.seal) {
-                (bytes, seal) throws(TransactionError<LMDBError>) -> Head in
+            try batch.withBytes { (bytes) throws(TransactionError<LMDBError>) in
                 try environment.write { (transaction) throws(LMDBError) in
                     try withUnsafeBytes(of: position) { (key) throws(LMDBError) in
                         try transaction.append(byteCount: bytes.count, for: key, in: batches) {
@@ -154,13 +163,10 @@ public final class EventLog: Sendable {
                     }
                     for change in changes { try apply(change, in: transaction) }
                 }
-                return Head(position: position, seal: seal, time: 0, epoch: epoch)
             }
         } catch { throw EventLogError(error.error, path: path, mapByteCount: mapByteCount) }
-        let head = Head(
-            position: batch.nextPosition - 1, seal: after.seal, time: batch.time, epoch: epoch)
-        knownHead.withLock { $0 = head }
-        return head
+        knownHead.withLock { $0 = sealing.after }
+        return sealing.after
     }
 
     /// Reads the last batch's header anew: another process may have appended.

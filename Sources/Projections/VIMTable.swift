@@ -145,8 +145,11 @@ public struct VIMTable: Sendable {
         note(placed.event, of: after, at: placed)
     }
 
-    /// The hot path: a report touches one watch and one position.
-    private mutating func apply(
+    /// Takes in the next event of the log, a status report: the hot path, which touches one watch and one
+    /// position.
+    ///
+    /// - Throws: ``ProjectionFault`` if the event cannot follow; the table is unchanged.
+    public mutating func apply(
         _ reported: VIMStatusReported, stream: UInt32, position: UInt64, time: Timestamp
     ) throws(ProjectionFault) {
         try expect(position, stream: stream)

@@ -123,17 +123,35 @@ private func decide(_ report: StatusReport, on registry: some RegistryView) -> D
     guard report.status != .pending else {
         return Decision(answer: .refused(.unknownStatus(report.status.word)))
     }
-    var reported = VIMStatusReported(
-        actionID: report.actionID, status: report.status, verdict: .badAction, finding: report.finding)
-    guard let facts = registry.monitorFacts(report.id) else {
-        reported.unknownVIM = report.id
-        return Decision(
-            events: [.init(stream: 0, event: .vimStatusReported(reported))], answer: .reported(.badAction))
-    }
-    if facts.isRegistered, facts.actionID == report.actionID { reported.verdict = .accepted }
+    let judgement = judge(report, by: registry.monitorFacts(report.id))
     return Decision(
-        events: [.init(stream: facts.stream, event: .vimStatusReported(reported))],
-        answer: .reported(reported.verdict == .accepted ? .accepted(report.status) : .badAction))
+        events: [.init(stream: judgement.stream, event: .vimStatusReported(judgement.reported))],
+        answer: .reported(judgement.answer))
+}
+
+/// What a status report comes to.
+public struct Judgement: Sendable {
+    /// The stream its event goes to.
+    public var stream: UInt32
+    /// The fact to append.
+    public var reported: VIMStatusReported
+    /// What to answer.
+    public var answer: ReportAnswer
+}
+
+/// Judges a status report by what is known of its VIM (nil: there never was such a VIM).
+///
+/// The hot half of ``decide(_:on:)``, apart so that the conductor can decide reports without an allocation.
+/// The report's status is not `pending`.
+public func judge(_ report: StatusReport, by facts: MonitorFacts?) -> Judgement {
+    precondition(report.status != .pending, "pending is no monitor's claim")
+    let isAccepted = facts.map { $0.isRegistered && $0.actionID == report.actionID } ?? false
+    return Judgement(
+        stream: facts?.stream ?? 0,
+        reported: VIMStatusReported(
+            actionID: report.actionID, status: report.status, verdict: isAccepted ? .accepted : .badAction,
+            finding: report.finding, unknownVIM: facts == nil ? report.id : nil),
+        answer: isAccepted ? .accepted(report.status) : .badAction)
 }
 
 private func decide(_ wish: AssignMonitor, on registry: some RegistryView) -> Decision {
