@@ -16,9 +16,9 @@ import Threads
 /// and latency stays about one sync. Nobody is answered before everything decided before is durable. A batch
 /// that cannot be stored takes with it what was gathered behind it.
 final class CommitPipeline: Sendable {
-    /// From so many waiting commands on, the helper gathers while the writer is busy; to wake it for fewer
-    /// costs more than it takes off the writer.
-    static let earlyGatherCount = 256
+    /// From so many commands on, the helper gathers or answers them; to wake it for fewer costs more than it
+    /// takes off the writer.
+    static let helpedCount = 256
 
     private struct Queue: Sendable {
         var submissions: [Submission] = []
@@ -79,7 +79,7 @@ final class CommitPipeline: Sendable {
             queue.submissions.append(submission)
             let wakesWriter = queue.isWriterAsleep
             queue.isWriterAsleep = false
-            return (false, wakesWriter, queue.submissions.count == CommitPipeline.earlyGatherCount)
+            return (false, wakesWriter, queue.submissions.count == CommitPipeline.helpedCount)
         }
         if isStopping { reply(.failure(.stopped)) }
         if wakesWriter { writerBell.ring() }
@@ -125,6 +125,7 @@ extension CommitPipeline {
             store(gathered, with: &writer, desk)
             if writer.isCheckpointDue(isStopping: false) { storeCheckpoint(with: &writer) }
         }
+        finish()
         if writer.isCheckpointDue(isStopping: true) { storeCheckpoint(with: &writer) }
     }
 
@@ -132,7 +133,9 @@ extension CommitPipeline {
     private func nextBatch(from desk: SharedDesk) -> GatheredBatch? {
         while true {
             if let gathered = closeBatch(from: desk) { return gathered }
-            finish()
+            // Whoever is answered may be back at once with the next command, so the writer stays free for it.
+            let answerCount = conveyor.withLock { $0.durable.reduce(0) { $0 + $1.answers.count } }
+            if answerCount < CommitPipeline.helpedCount { finish() } else { helperBell.ring() }
             let isStopping = queue.withLock { queue in
                 queue.isWriterAsleep = true
                 return queue.isStopping
@@ -203,11 +206,11 @@ extension CommitPipeline {
 
     /// Gathers by small portions, between which the writer may close the batch.
     private func gatherEarly(_ desk: SharedDesk) {
-        var count = CommitPipeline.earlyGatherCount
-        while count == CommitPipeline.earlyGatherCount {
+        var count = CommitPipeline.helpedCount
+        while count == CommitPipeline.helpedCount {
             count = desk.desk.withLock { desk in
                 queue.withLock { desk.take(from: &$0.submissions) }
-                return desk.gather(atMost: CommitPipeline.earlyGatherCount)
+                return desk.gather(atMost: CommitPipeline.helpedCount)
             }
         }
         let wakesWriter = queue.withLock { queue in

@@ -54,6 +54,8 @@ public struct VIMTable: Sendable {
     var watches: [Watch] = []
     var lastPositions: [UInt64] = []
     var details: [Shared] = []
+    /// Told of every report's VIM, so dense, and not behind the box of its details.
+    private var areRegistered: [Bool] = []
     /// The last position in stream 0.
     var lastConductorPosition: UInt64 = 0
     var entries: [StoredHistoryEntry] = []
@@ -194,6 +196,7 @@ public struct VIMTable: Sendable {
         watches.append(vim.watch)
         lastPositions.append(position)
         details.append(VIMTable.share(vim))
+        areRegistered.append(vim.isRegistered)
         index.addLast(of: ids)
         if vim.isRegistered { claim(vim, row: ids.count - 1) }
     }
@@ -207,6 +210,7 @@ public struct VIMTable: Sendable {
         if before.isRegistered { release(before) }
         if vim.isRegistered { claim(vim, row: row) }
         details[row] = VIMTable.share(vim)
+        areRegistered[row] = vim.isRegistered
     }
 
     private mutating func claim(_ vim: VIM, row: Int) {
@@ -252,7 +256,7 @@ extension VIMTable: RegistryView {
         guard let row = index.row(of: id, in: ids) else { return nil }
         return MonitorFacts(
             stream: UInt32(row) + 1, actionID: watches[row].actionID,
-            isRegistered: details[row].details.deregisteredAt == nil)
+            isRegistered: areRegistered[row])
     }
 
     /// The registered VIM of that name.
@@ -308,7 +312,7 @@ extension PlacedEvent {
 extension VIMTable {
     /// Every registered VIM with its wanted action and when that last reported, without making VIMs.
     public func forEachWatch(_ body: (VIMID, Watch) -> Void) {
-        for row in ids.indices where details[row].details.deregisteredAt == nil {
+        for row in ids.indices where areRegistered[row] {
             body(ids[row], watches[row])
         }
     }
