@@ -175,7 +175,7 @@ let package = Package(
             name: "Harness", dependencies: [asyncHTTPClient, nioCore, nioHTTP1, subprocess],
             path: "Tests/Fixtures/Harness", swiftSettings: settings),
         tests("HouseTests", []),
-        tests("IntegrationTests", ["Harness"]),
+        tests("IntegrationTests", ["Harness", "OsloMessaging", "AMQP", "Encodings", logging]),
         tests("FaultTests", ["Harness"]),
     ]
 )

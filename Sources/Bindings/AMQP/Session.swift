@@ -24,6 +24,8 @@ package protocol SessionHandler: SendableMetatype {
     mutating func tick(_ now: ContinuousClock.Instant) -> ContinuousClock.Instant?
     /// Begins to end: takes no new work.
     mutating func finish(on connection: Connection) throws(AMQPError)
+    /// There will be no more turns: lets go of everybody who waits.
+    mutating func end()
     /// Whether everything begun has ended.
     var isIdle: Bool { get }
 }
@@ -133,6 +135,7 @@ private struct Loop<Handler: SessionHandler> {
             if hostIndex.isMultiple(of: url.hosts.count), !session.shouldStop { pause() }
         }
         handler.take(session.mailbox.closeAndTake())
+        handler.end()
     }
 
     private mutating func connect() -> Connection? {

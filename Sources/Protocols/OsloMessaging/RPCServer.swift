@@ -151,6 +151,9 @@ private struct ServerHandler: SessionHandler {
         for consumer in consumers { try connection.cancelConsumer(consumer) }
     }
 
+    // Nobody here waits for what was not answered; the broker gives it to another server.
+    mutating func end() {}
+
     private mutating func complain() {
         guard let reason = core.takeComplaint() else { return }
         guard let skippedCount = throttle.admit(.now) else { return }
