@@ -1,0 +1,231 @@
+"""Measures update_vim over RabbitMQ: Vedette, a bare echo server in C and a Python conductor, in turn.
+
+All three serve the same topic of the same broker, one at a time, in interleaved rounds; the load comes from a
+program in C. Processor time is the server process's own. Started by tools/benchmarks/run rpc.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+
+HERTZ = os.sysconf("SC_CLK_TCK")
+IDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(what, ask, seconds=60):
+    end = time.time() + seconds
+    while time.time() < end:
+        if ask():
+            return
+        time.sleep(0.05)
+    sys.exit(f"error: waited in vain until {what}")
+
+
+def is_listening(port):
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Running:
+    """A process that is ended at the end."""
+
+    def __init__(self, arguments, log, **more):
+        self.log = open(log, "ab")
+        self.process = subprocess.Popen(arguments, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, **more)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+    @property
+    def processor_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / HERTZ
+
+
+def epmd(directory, port):
+    arguments = ["epmd", "-port", str(port), "-address", "127.0.0.1"]
+    return Running(arguments, directory / "epmd.log")
+
+
+def broker(directory, port, epmd_port):
+    files = directory / "rabbit"
+    for folder in ("db", "log"):
+        (files / folder).mkdir(parents=True)
+    (files / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n")
+    (files / "enabled_plugins").write_text("[].\n")
+    (files / "environment.conf").write_text("")
+    environment = {
+        **os.environ,
+        "HOME": str(files),
+        "RABBITMQ_NODENAME": "vedette@localhost",
+        "RABBITMQ_MNESIA_BASE": str(files / "db"),
+        "RABBITMQ_LOG_BASE": str(files / "log"),
+        "RABBITMQ_PID_FILE": str(files / "pid"),
+        "RABBITMQ_CONFIG_FILE": str(files / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(files / "enabled_plugins"),
+        "RABBITMQ_CONF_ENV_FILE": str(files / "environment.conf"),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "ERL_EPMD_PORT": str(epmd_port),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_ALLOW_INPUT": "1",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1} "
+        "+sbwt none +sbwtdcpu none +sbwtdio none",
+    }
+    return Running(["/usr/lib/rabbitmq/bin/rabbitmq-server"], directory / "rabbit.log", env=environment)
+
+
+def vedette(options, directory, port):
+    data = directory / "data"
+    server = Running(
+        [options.vedette, "serve", "--data-directory", str(data), "--listen", "127.0.0.1:0"]
+        + ["--registration-check", "deferred", "--log-level", "notice"]
+        + ["--rabbitmq", f"amqp://guest:guest@127.0.0.1:{port}/"],
+        directory / "vedette.log",
+    )
+    pid = server.process.pid
+    file = data / "server.json"
+    wait_for("vedette serves", lambda: file.exists() and json.loads(file.read_text())["pid"] == pid)
+    address = json.loads(file.read_text())["address"]
+    log = directory / "vedette.log"
+    told = log.read_text().count("serving")
+    wait_for("vedette has connected", lambda: log.read_text().count("connected to the broker") >= told)
+
+    def ask(path, body=None):
+        request = urllib.request.Request(f"http://{address}{path}", data=body and json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
+        return json.load(urllib.request.urlopen(request))
+
+    vims = ask("/v1.0/vims")["vims"]
+    if not vims:
+        vim = {
+            "name": "rpc",
+            "type": "openstack",
+            "auth_url": "http://127.0.0.1:9",
+            "vim_project": {"name": "nfv", "project_domain_name": "Default"},
+            "auth_cred": {"username": "nfv", "password": "secret", "user_domain_name": "Default"},
+        }
+        vims = [ask("/v1.0/vims", {"vim": vim})["vim"]]
+    return server, (vims[0]["id"], ask(f"/vedette/v1/vims/{vims[0]['id']}")["vim"]["action_id"])
+
+
+def echo(options, directory, port):
+    log = directory / "echo.log"
+    log.write_text("")
+    server = Running([options.echo, str(port)], log)
+    wait_for("the echo is ready", lambda: "ready" in log.read_text())
+    return server, IDS
+
+
+def peer(options, directory, port):
+    ready = directory / "peer-ready"
+    ready.unlink(missing_ok=True)
+    url = f"rabbit://guest:guest@127.0.0.1:{port}/"
+    server = Running(
+        [options.python, str(pathlib.Path(__file__).with_name("peer.py")), url, options.dsn, *IDS, str(ready)],
+        directory / "peer.log",
+    )
+    wait_for("the peer serves", ready.exists)
+    return server, IDS
+
+
+def load(options, port, ids, outstanding, seconds, rate=0):
+    arguments = [options.load, str(port), *ids, str(outstanding), str(seconds), str(rate)]
+    return json.loads(subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def measure(options, port, directory):
+    found = {}
+    servers = {"vedette": vedette, "echo": echo, "peer": peer}
+    for number in range(options.rounds):
+        for name, start in servers.items():
+            if name == "peer" and not options.dsn:
+                continue
+            server, ids = start(options, directory, port)
+            with server:
+                load(options, port, ids, 32, 0.5)
+                for outstanding in (32, 256):
+                    before = server.processor_seconds
+                    result = load(options, port, ids, outstanding, options.seconds)
+                    result["cpu_us"] = (server.processor_seconds - before) / result["calls"] * 1e6
+                    found.setdefault((name, str(outstanding)), []).append(result)
+                result = load(options, port, ids, 1, options.seconds, rate=100)
+                found.setdefault((name, "100/s"), []).append(result)
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+    return found
+
+
+def median(results, key):
+    return statistics.median(result[key] for result in results)
+
+
+def report(found, options):
+    rows = []
+    for (name, load_name), results in found.items():
+        row = {"server": name, "load": load_name, "rounds": len(results)}
+        for key in ("rate", "p50_us", "p99_us", "cpu_us"):
+            if key in results[0]:
+                row[key] = round(median(results, key), 1)
+        row["lost"] = sum(result["lost"] for result in results)
+        row["refused"] = sum(result["refused"] for result in results)
+        for other in ("echo", "peer"):
+            pairs = list(zip(results, found.get((other, load_name), [])))
+            if name == "vedette" and pairs:
+                key = "p99_us" if load_name == "100/s" else "rate"
+                row[f"{key}_to_{other}"] = round(statistics.median(a[key] / b[key] for a, b in pairs), 2)
+        rows.append(row)
+    facts = {"workload": "rpc", "cores": os.cpu_count(), "load_average": os.getloadavg(), "seconds": options.seconds}
+    if options.json:
+        print(json.dumps({**facts, "rows": rows}))
+        return
+    print(", ".join(f"{key} {value}" for key, value in facts.items()))
+    columns = ["server", "load", "rate", "p50_us", "p99_us", "cpu_us", "lost", "refused"]
+    columns += ["rate_to_echo", "rate_to_peer", "p99_us_to_echo", "p99_us_to_peer"]
+    for row in [dict(zip(columns, columns)), *rows]:
+        print("  ".join(f"{row.get(column, ''):>10}" for column in columns))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/benchmarks/run rpc", description=__doc__)
+    parser.add_argument("--vedette", required=True, help="the release build (given by the script)")
+    parser.add_argument("--load", required=True, help="the load generator (given by the script)")
+    parser.add_argument("--echo", required=True, help="the bare server (given by the script)")
+    parser.add_argument("--python", required=True, help="Python with oslo.messaging (given by the script)")
+    parser.add_argument("--dsn", default="", help="PostgreSQL for the peer; without it there is no peer")
+    parser.add_argument("--directory", type=pathlib.Path, required=True, help="on the disk to be measured")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4, help="of each load")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    port, epmd_port = free_port(), free_port()
+    with epmd(options.directory, epmd_port):
+        wait_for("epmd listens", lambda: is_listening(epmd_port))
+        with broker(options.directory, port, epmd_port):
+            wait_for("the broker listens", lambda: is_listening(port))
+            found = measure(options, port, options.directory)
+    report(found, options)
+
+
+main()
