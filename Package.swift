@@ -71,6 +71,9 @@ let package = Package(
         .systemLibrary(
             name: "CLMDB", path: "Sources/Bindings/CLMDB", providers: [.apt(["liblmdb-dev"])]),
         room("LMDB", "Bindings/LMDB", ["CLMDB"]),
+        .systemLibrary(
+            name: "CZstd", path: "Sources/Bindings/CZstd", providers: [.apt(["libzstd-dev"])]),
+        room("Zstd", "Bindings/Zstd", ["CZstd"]),
         room("Threads", "Bindings/Threads", []),
         .systemLibrary(
             name: "CRabbitMQ", path: "Sources/Bindings/CRabbitMQ", providers: [.apt(["librabbitmq-dev"])]),
@@ -84,7 +87,7 @@ let package = Package(
 
         // The domain, and the log that remembers it.
         room("Registry", "Registry", [protobuf]),
-        room("EventLog", "EventLog", ["LMDB", crypto]),
+        room("EventLog", "EventLog", ["LMDB", "Zstd", crypto]),
         room("Projections", "Projections", ["Registry", "EventLog", crypto]),
         room("Identity", "Identity", ["Registry", crypto]),
         room(

@@ -73,6 +73,8 @@ public final class EventLog: Sendable {
     let batches: Database
     let checkpoints: Database
     let vault: Database
+    /// The index of the archive; nil if only read, and written by a version that had none.
+    let segments: Database?
     private let mapByteCount: Int
     private let lock: DirectoryLock?
     private let knownHead: Mutex<Head>
@@ -123,21 +125,27 @@ public final class EventLog: Sendable {
             batches = try environment.database("batches", integerKeys: true)
             checkpoints = try environment.database("checkpoint")
             vault = try environment.database("vault")
+            segments = try EventLog.openSegments(environment, access: access)
             identity = try EventLog.settle(environment, access: access)
             knownHead = Mutex(.none)
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
         if access == .write { try EventLog.syncDirectory(directory) }
         try refreshHead()
+        if access == .write { try removeOrphans() }
     }
 
     /// Seals a batch, appends it and returns the new head once it is durable.
     ///
     /// One transaction, one sync. Must be called by the one writer thread.
+    ///
+    /// - Parameter segment: a segment that was written (``writeSegment(upTo:eventMax:progress:)``): from this
+    ///   commit on its batches are read from there.
     public func append(
-        _ batch: inout BatchBuilder, epoch: UInt64, vault changes: [VaultChange] = []
+        _ batch: inout BatchBuilder, epoch: UInt64, vault changes: [VaultChange] = [],
+        segment: SegmentHeader? = nil
     ) throws(EventLogError) -> Head {
         batch.seal(epoch: epoch, after: head)
-        return try append(sealed: batch, vault: changes)
+        return try append(sealed: batch, vault: changes, segment: segment)
     }
 
     /// Appends a batch that was sealed behind the present head, and returns the new head once it is durable.
@@ -145,7 +153,7 @@ public final class EventLog: Sendable {
     /// One transaction, one sync. Must be called by the one writer thread; the batch may have been gathered
     /// and sealed on another one while this one was busy with the batch before.
     public func append(
-        sealed batch: BatchBuilder, vault changes: [VaultChange] = []
+        sealed batch: BatchBuilder, vault changes: [VaultChange] = [], segment: SegmentHeader? = nil
     ) throws(EventLogError) -> Head {
         precondition(lock != nil, "only the holder of the directory's lock appends")
         guard let sealing = batch.sealing else {
@@ -162,6 +170,7 @@ public final class EventLog: Sendable {
                         }
                     }
                     for change in changes { try apply(change, in: transaction) }
+                    if let segment { try enter(segment, in: transaction) }
                 }
             }
         } catch { throw EventLogError(error.error, path: path, mapByteCount: mapByteCount) }
@@ -217,6 +226,14 @@ public final class EventLog: Sendable {
         } else {
             try transaction.remove(change.key, in: vault)
         }
+    }
+
+    private func enter(
+        _ segment: SegmentHeader, in transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        guard let segments else { throw .invalid }
+        let key = withUnsafeBytes(of: segment.firstPosition) { Array($0) }
+        try transaction.put(segment.bytes, for: key, in: segments)
     }
 
     /// Runs a write transaction that is not an append: the checkpoint's.
@@ -328,8 +345,17 @@ extension EventLog {
         }
     }
 
+    private static func openSegments(
+        _ environment: Environment, access: Access
+    ) throws(LMDBError) -> Database? {
+        do throws(LMDBError) { return try environment.database("segments", integerKeys: true) } catch {
+            guard error == .notFound, access == .read else { throw error }
+            return nil
+        }
+    }
+
     /// A synced file is lost all the same if the entry that names it was never written.
-    private static func syncDirectory(_ directory: String) throws(EventLogError) {
+    static func syncDirectory(_ directory: String) throws(EventLogError) {
         let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw DirectoryLock.unusable(directory) }
         defer { close(descriptor) }

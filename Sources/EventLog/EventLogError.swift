@@ -13,7 +13,7 @@ public enum EventLogError: Error, Hashable, Sendable {
     /// Another process writes this log.
     case inUse(path: String, processID: Int32?)
     /// The file was written by a later version.
-    case newerFormat(path: String, found: UInt32)
+    case newerFormat(path: String, found: UInt32, known: UInt32 = Format.version)
     /// The file is damaged or no log at all; position 0 if it is not known where.
     case damaged(path: String, position: UInt64, what: String)
     /// No room on the device.
@@ -39,8 +39,8 @@ public enum EventLogError: Error, Hashable, Sendable {
         case .inUse(let path, let processID):
             let who = processID.map { "process \($0)" } ?? "another process"
             return "data directory \(path) is already used by \(who): stop it, or choose another directory"
-        case .newerFormat(let path, let found):
-            return "\(path) has log format \(found), this version knows formats up to \(Format.version): "
+        case .newerFormat(let path, let found, let known):
+            return "\(path) has log format \(found), this version knows formats up to \(known): "
                 + "run the version that wrote it, or a later one"
         case .damaged(let path, let position, let what):
             let place = position == 0 ? "" : " at position \(position)"

@@ -27,6 +27,8 @@ public enum Limits {
     public static let batchEventMax = 65_536
     /// An event takes at most so many payload bytes: a request body of 1 MiB and what is added to it.
     public static let payloadByteMax = 4 * 1_024 * 1_024
+    /// A batch's value has at most so many bytes: the last event may go beyond ``batchByteMax``.
+    public static let batchValueByteMax = batchByteMax + payloadByteMax + 4_096
     /// A reader lets go of its view of the file after so many bytes, since a view held open keeps LMDB
     /// from reusing pages and lets the file grow.
     public static let viewByteMax = 16 * 1_024 * 1_024
@@ -34,6 +36,16 @@ public enum Limits {
     public static let mapByteCount = 1 << 40
     /// A checkpoint is stored in values of at most so many bytes, so that none needs a long run of pages.
     public static let checkpointChunkByteMax = 1 * 1_024 * 1_024
+    /// A segment's block ends after so many events or bytes of columns: what a reader holds in memory.
+    public static let blockEventMax = 65_536
+    /// See ``blockEventMax``.
+    public static let blockByteMax = 16 * 1_024 * 1_024
+    /// Archived batches are removed from the data file so many in a commit, between which others append.
+    public static let removedBatchMax = 1_024
+    /// A segment ends after so many events, so that finding a place within it stays about a second.
+    public static let segmentEventMax: UInt64 = 2_097_152
+    /// A segment ends after so many bytes: it is gathered in memory.
+    public static let segmentByteMax = 64 * 1_024 * 1_024
 }
 
 /// The fixed front of a batch.

@@ -44,11 +44,18 @@ extension EventLog {
             : Walk<Failure>(next: position, expected: nil, seal: nil)
         while !walk.isDone {
             do throws(EventLogError) {
-                try withReader { (transaction) throws(ReadFault) in
+                // One view says what is cold, and holds the rest: an archiving beside us is no gap.
+                let segment = try withReader { (transaction) throws(ReadFault) -> SegmentHeader? in
+                    if let segment = try self.segment(holding: max(walk.next, 1), transaction) {
+                        return segment
+                    }
+                    try walk.learnSeal(of: self, transaction, verifyingSeals: verifyingSeals)
                     try transaction.cursor(over: self.batches) { (cursor) throws(ReadFault) in
                         try walk.readSome(cursor, verifyingSeals: verifyingSeals, body)
                     }
+                    return nil
                 }
+                if let segment { try read(segment, &walk, body) }
             } catch { throw .log(error) }
             if let failure = walk.failure { throw .body(failure) }
         }
@@ -96,38 +103,129 @@ extension EventLog {
     ///
     /// A binary search: batch times never decrease.
     public func head(atTime time: UInt64) throws(EventLogError) -> Head {
-        try headOfLastBatch { $0.header.time <= time }
+        try headOfLastBatch(.time(time))
     }
 
     /// The head right after the batch that holds a position, or the last one before it.
     public func head(at position: UInt64) throws(EventLogError) -> Head {
-        try headOfLastBatch { $0.firstPosition <= position }
+        try headOfLastBatch(.position(position))
+    }
+
+    /// Continues a walk through a segment, to its end or until the body has enough.
+    private func read<Failure: Error>(
+        _ segment: SegmentHeader, _ walk: inout Walk<Failure>, _ body: (BatchView) throws(Failure) -> Bool
+    ) throws(EventLogError) {
+        let path = path(of: segment)
+        do throws(SegmentFault) {
+            var reader = try SegmentReader(path: path, expected: segment)
+            reader.skipSeals(before: walk.next)
+            if let seal = walk.seal, walk.expected == segment.firstPosition, seal != segment.sealBefore {
+                throw .damaged("it does not follow the seal before it", at: segment.firstPosition)
+            }
+            while !walk.isDone, let batch = try reader.next() {
+                if batch.lastPosition >= walk.next { walk.take(batch, body) }
+            }
+        } catch { throw eventLogError(error, path) }
     }
 
     /// The last batch for which a monotonic condition holds.
-    private func headOfLastBatch(_ holds: (BatchView) -> Bool) throws(EventLogError) -> Head {
-        try withReader { (transaction) throws(ReadFault) in
-            try transaction.cursor(over: self.batches) { (cursor) throws(ReadFault) in
-                guard let last = try cursor.entry(.last) else { return .none }
-                var (low, high) = (UInt64(1), try BatchView(last).firstPosition)
-                var found = Head.none
-                while low <= high {
-                    let middle = low + (high - low) / 2
-                    guard let entry = try cursor.entry(.holding(middle)) else { break }
-                    let batch = try BatchView(entry)
-                    guard batch.firstPosition <= middle else { throw .gap(at: middle, before: batch) }
-                    if holds(batch) {
-                        found = Head(
-                            position: batch.lastPosition, seal: batch.header.seal, time: batch.header.time,
-                            epoch: batch.header.epoch)
-                        low = batch.lastPosition + 1
-                    } else {
-                        high = batch.firstPosition - 1
-                    }
-                }
-                return found
-            }
+    private func headOfLastBatch(_ place: Place) throws(EventLogError) -> Head {
+        let (found, segment) = try withReader { (transaction) throws(ReadFault) in
+            let archived = try self.lastSegment(transaction)
+            let found = try self.hotHead(place, after: archived?.lastPosition ?? 0, transaction)
+            let isCold = found == .none && archived != nil
+            return (found, isCold ? try self.lastSegment(place, transaction) : nil)
         }
+        guard let segment else { return found }
+        if place.isBehind(segment) { return segment.head }
+        let path = path(of: segment)
+        var head = Head.none
+        do throws(SegmentFault) {
+            var reader = try SegmentReader(path: path, expected: segment)
+            switch place {
+            case .time(let time): reader.skipSeals(beforeTime: time)
+            case .position(let position): reader.skipSeals(before: position)
+            }
+            while let batch = try reader.next(), place.holds(batch) { head = Head(batch) }
+        } catch { throw eventLogError(error, path) }
+        return head
+    }
+
+    /// The last segment whose first batch fulfils the condition.
+    private func lastSegment(
+        _ place: Place, _ transaction: borrowing ReadTransaction
+    ) throws(ReadFault) -> SegmentHeader? {
+        guard let segments else { return nil }
+        return try transaction.cursor(over: segments) { (cursor) throws(ReadFault) in
+            var entry = try cursor.entry(.last)
+            while let found = entry {
+                let segment = try SegmentHeader(found)
+                if place.reaches(segment) { return segment }
+                entry = try cursor.entry(.previous)
+            }
+            return nil
+        }
+    }
+
+    /// The same in the data file, among batches after the archived ones.
+    private func hotHead(
+        _ place: Place, after archived: UInt64, _ transaction: borrowing ReadTransaction
+    ) throws(ReadFault) -> Head {
+        try transaction.cursor(over: batches) { (cursor) throws(ReadFault) in
+            guard let last = try cursor.entry(.last) else { return .none }
+            var (low, high) = (archived + 1, try BatchView(last).firstPosition)
+            var found = Head.none
+            while low <= high {
+                let middle = low + (high - low) / 2
+                guard let entry = try cursor.entry(.holding(middle)) else { break }
+                let batch = try BatchView(entry)
+                guard batch.firstPosition <= middle else { throw .gap(at: middle, before: batch) }
+                if place.holds(batch) {
+                    found = Head(batch)
+                    low = batch.lastPosition + 1
+                } else {
+                    high = batch.firstPosition - 1
+                }
+            }
+            return found
+        }
+    }
+}
+
+/// The last batch at or before a time, or a position.
+private enum Place {
+    case time(UInt64)
+    case position(UInt64)
+
+    func holds(_ batch: BatchView) -> Bool {
+        switch self {
+        case .time(let time): batch.header.time <= time
+        case .position(let position): batch.firstPosition <= position
+        }
+    }
+
+    /// Whether it is the segment's first batch, or one after it.
+    func reaches(_ segment: SegmentHeader) -> Bool {
+        switch self {
+        case .time(let time): segment.firstTime <= time
+        case .position(let position): segment.firstPosition <= position
+        }
+    }
+
+    /// Whether it is the segment's last batch, or one after it.
+    func isBehind(_ segment: SegmentHeader) -> Bool {
+        switch self {
+        case .time(let time): segment.lastTime <= time
+        case .position(let position): segment.lastPosition <= position
+        }
+    }
+}
+
+extension Head {
+    fileprivate init(_ batch: BatchView) {
+        self.init(
+            position: batch.lastPosition, seal: batch.header.seal, time: batch.header.time,
+            epoch: batch.header.epoch)
     }
 }
 
@@ -146,7 +244,6 @@ private struct Walk<Failure: Error> {
         _ cursor: borrowing Cursor, verifyingSeals: Bool, _ body: (BatchView) throws(Failure) -> Bool
     ) throws(ReadFault) {
         var byteCount = 0
-        if verifyingSeals, seal == nil { seal = try sealBefore(cursor) }
         var entry = try cursor.entry(.holding(next))
         while let found = entry {
             let batch = try BatchView(found)
@@ -156,15 +253,8 @@ private struct Walk<Failure: Error> {
             if verifyingSeals, let seal, batch.computedSeal(after: seal) != batch.header.seal {
                 throw .damaged(position: batch.firstPosition, what: "the batch does not match its seal")
             }
-            next = batch.lastPosition + 1
-            expected = next
-            seal = batch.header.seal
-            do throws(Failure) {
-                guard try body(batch) else { return isDone = true }
-            } catch {
-                failure = error
-                return isDone = true
-            }
+            take(batch, body)
+            if isDone { return }
             byteCount += found.value.count
             if byteCount >= Limits.viewByteMax { return }
             entry = try cursor.entry(.next)
@@ -174,13 +264,30 @@ private struct Walk<Failure: Error> {
 }
 
 extension Walk {
-    /// The seal of the batch before the first one to be read.
-    private func sealBefore(_ cursor: borrowing Cursor) throws(ReadFault) -> Seal? {
-        guard let first = try cursor.entry(.holding(next)) else { return nil }
-        let position = try BatchView(first).firstPosition
-        guard position > 1 else { return Seal.none }
-        return try cursor.entry(.holding(position - 1)).map { (before) throws(ReadFault) in
-            try BatchView(before).header.seal
+    /// Hands a batch to the body.
+    mutating func take(_ batch: BatchView, _ body: (BatchView) throws(Failure) -> Bool) {
+        next = batch.lastPosition + 1
+        expected = next
+        seal = batch.header.seal
+        do throws(Failure) { isDone = try !body(batch) } catch {
+            failure = error
+            isDone = true
+        }
+    }
+
+    /// Looks up the seal before the first batch, if seals are to be verified and it is not known yet.
+    mutating func learnSeal(
+        of log: EventLog, _ transaction: borrowing ReadTransaction, verifyingSeals: Bool
+    ) throws(ReadFault) {
+        guard verifyingSeals, seal == nil else { return }
+        let start = next
+        let first = try transaction.cursor(over: log.batches) { (cursor) throws(ReadFault) in
+            try cursor.entry(.holding(start)).map { (entry) throws(ReadFault) in
+                try BatchView(entry).firstPosition
+            }
+        }
+        seal = try first.flatMap { (position) throws(ReadFault) in
+            try log.seal(before: position, transaction)
         }
     }
 }
@@ -208,6 +315,7 @@ extension ReadTransaction {
 enum CursorGoal {
     case last
     case next
+    case previous
     /// The batch that holds a position; nil beyond the end.
     case holding(UInt64)
 }
@@ -218,6 +326,7 @@ extension Cursor {
             switch goal {
             case .last: return try last()
             case .next: return try next()
+            case .previous: return try previous()
             case .holding(let position):
                 let found = try seek(position)
                 if let found, found.key.count == 8, found.key.load(at: 0) as UInt64 == position {

@@ -43,7 +43,8 @@ extension EventLog {
     /// Appends a batch behind the head.
     @discardableResult
     func append(
-        _ events: [Said], time: UInt64? = nil, epoch: UInt64? = nil, vault: [VaultChange] = []
+        _ events: [Said], time: UInt64? = nil, epoch: UInt64? = nil, vault: [VaultChange] = [],
+        segment: SegmentHeader? = nil
     ) throws(EventLogError) -> Head {
         var batch = BatchBuilder(firstPosition: head.position + 1, time: time ?? head.time + 10)
         for event in events {
@@ -53,7 +54,7 @@ extension EventLog {
                     format: event.format, payload: $0)
             }
         }
-        return try append(&batch, epoch: epoch ?? max(head.epoch, 1), vault: vault)
+        return try append(&batch, epoch: epoch ?? max(head.epoch, 1), vault: vault, segment: segment)
     }
 
     /// All events from a position.

@@ -47,7 +47,7 @@ let house: [Room] = [
         foreign: ["SwiftProtobuf", "Foundation", "FoundationEssentials"]),
     Room("Registry", in: "Registry", sees: [], foreign: []),
     // The log knows no VIM.
-    Room("EventLog", in: "EventLog", sees: ["LMDB"]),
+    Room("EventLog", in: "EventLog", sees: ["LMDB", "Zstd"]),
     Room("Projections", in: "Projections", sees: ["Registry", "EventLog"]),
     Room(
         "Conductor", in: "Conductor",
@@ -78,6 +78,8 @@ let house: [Room] = [
     Room("Threads", in: "Bindings/Threads", sees: []),
     Room("CLMDB", in: "Bindings/CLMDB", sees: []),
     Room("LMDB", in: "Bindings/LMDB", sees: ["CLMDB"]),
+    Room("CZstd", in: "Bindings/CZstd", sees: []),
+    Room("Zstd", in: "Bindings/Zstd", sees: ["CZstd"]),
     Room("CRabbitMQ", in: "Bindings/CRabbitMQ", sees: []),
     Room("AMQP", in: "Bindings/AMQP", sees: ["CRabbitMQ", "Threads", "Encodings"]),
 

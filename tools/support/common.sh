@@ -71,6 +71,6 @@ allow_daemons() {
 }
 
 # What building needs besides Swift itself: git for the packages, zlib for AsyncHTTPClient, LMDB for the log,
-# librabbitmq for the broker.
+# librabbitmq for the broker, zstd for the log's archive.
 # shellcheck disable=SC2034 # used by the scripts that source this
-build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev librabbitmq-dev)
+build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev librabbitmq-dev libzstd-dev)

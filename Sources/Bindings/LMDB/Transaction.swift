@@ -104,6 +104,26 @@ public struct WriteTransaction: ~Copyable {
         return true
     }
 
+    /// Removes the entries with the smallest keys, so many at most and as long as the body wants it, and
+    /// returns how many.
+    public func removeFirst(
+        _ countMax: Int, in database: Database, while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
+    ) throws(LMDBError) -> Int {
+        var cursor: OpaquePointer?
+        try check(mdb_cursor_open(handle, database.identifier, &cursor))
+        defer { mdb_cursor_close(cursor) }
+        for count in 0..<countMax {
+            var key = MDB_val()
+            var value = MDB_val()
+            let code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
+            if code == MDB_NOTFOUND { return count }
+            try check(code)
+            guard isWanted(UnsafeRawBufferPointer(key)) else { return count }
+            try check(mdb_cursor_del(cursor, 0))
+        }
+        return countMax
+    }
+
     /// Removes all keys of a database.
     public func removeAll(in database: Database) throws(LMDBError) {
         try check(mdb_drop(handle, database.identifier, 0))
