@@ -37,22 +37,38 @@ extension JSONValue {
         }
     }
 
-    /// RFC 8259, section 7: only quotation mark, backslash and control characters must be escaped.
     private static func append(_ text: String, to bytes: inout [UInt8]) {
+        var text = text
+        text.withUTF8 { append(utf8: $0, to: &bytes) }
+    }
+
+    /// Appends bytes of UTF-8 as a JSON text.
+    ///
+    /// RFC 8259, section 7: only quotation mark, backslash and control characters must be escaped.
+    package static func append(utf8: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""): bytes += "\\\"".utf8
-            case UInt8(ascii: "\\"): bytes += "\\\\".utf8
-            case 0x0A: bytes += "\\n".utf8
-            case 0x0D: bytes += "\\r".utf8
-            case 0x09: bytes += "\\t".utf8
-            case 0..<0x20, 0x7F:
-                let digits = String(byte, radix: 16)
-                bytes += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
-            default: bytes.append(byte)
-            }
+        var start = 0
+        for (index, byte) in utf8.enumerated() {
+            guard byte < 0x20 || byte == 0x7F || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+            else { continue }
+            bytes.append(contentsOf: utf8[start..<index])
+            start = index + 1
+            append(escaped: byte, to: &bytes)
         }
+        bytes.append(contentsOf: utf8[start...])
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func append(escaped byte: UInt8, to bytes: inout [UInt8]) {
+        switch byte {
+        case UInt8(ascii: "\""): bytes += "\\\"".utf8
+        case UInt8(ascii: "\\"): bytes += "\\\\".utf8
+        case 0x0A: bytes += "\\n".utf8
+        case 0x0D: bytes += "\\r".utf8
+        case 0x09: bytes += "\\t".utf8
+        default:
+            let digits = String(byte, radix: 16)
+            bytes += ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8
+        }
     }
 }

@@ -181,7 +181,7 @@ enum Envelope {
         var body: [UInt8] = []
         body.reserveCapacity(payload.count + payload.count / 4 + 64)
         body += #"{"oslo.version": "2.0", "oslo.message": "#.utf8
-        body += JSONValue.string(String(decoding: payload, as: UTF8.self)).encoded
+        payload.withUnsafeBufferPointer { JSONValue.append(utf8: $0, to: &body) }
         body.append(UInt8(ascii: "}"))
         return body
     }

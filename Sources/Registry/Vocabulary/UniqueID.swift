@@ -20,14 +20,18 @@ public struct UniqueID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
     /// Reads the 36-character form with hyphens, or the same 32 digits without; nil for anything else.
     public init?(_ text: some StringProtocol) {
+        // Every report brings two ids: walking a foreign string type byte by byte costs ten times as much.
+        var text = String(text)
+        guard let id = text.withUTF8(UniqueID.init(digits:)) else { return nil }
+        self = id
+    }
+
+    private init?(digits utf8: UnsafeBufferPointer<UInt8>) {
         var words: (UInt64, UInt64) = (0, 0)
         var digitCount = 0
-        var index = 0
-        let utf8 = text.utf8
         guard utf8.count == 36 || utf8.count == 32 else { return nil }
         let hyphenated = utf8.count == 36
-        for byte in utf8 {
-            defer { index += 1 }
+        for (index, byte) in utf8.enumerated() {
             if hyphenated, index == 8 || index == 13 || index == 18 || index == 23 {
                 guard byte == UInt8(ascii: "-") else { return nil }
                 continue

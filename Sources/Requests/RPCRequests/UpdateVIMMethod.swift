@@ -12,6 +12,7 @@ struct UpdateVIMMethod: RPCMethod {
     let acceptsReportsWithoutAction: Bool
 
     let name = "update_vim"
+    private static let argumentNames: Set = ["vim_id", "status", "action_id", "finding"]
 
     func call(
         _ arguments: [String: JSONValue],
@@ -25,7 +26,7 @@ struct UpdateVIMMethod: RPCMethod {
     private func submit(
         _ arguments: Arguments, reply: @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
     ) throws(RPCFailure) {
-        try arguments.allow(["vim_id", "status", "action_id", "finding"])
+        try arguments.allow(UpdateVIMMethod.argumentNames)
         let id = VIMID(try arguments.text("vim_id"))
         let word = try arguments.text("status")
         guard let status = VIMStatus(reportedWord: word) else {
