@@ -39,7 +39,7 @@ public struct Verifier: Sendable {
     private let stretchLength: UInt64
 
     /// A view of the file is let go after so many bytes: a view held open keeps LMDB from reusing pages.
-    static let viewByteMax = 16 * 1_024 * 1_024
+    static let viewByteMax = 1 * 1_024 * 1_024
 
     /// Opens the data file of a directory for reading.
     ///

@@ -78,6 +78,7 @@ public final class EventLog: Sendable {
     private let mapByteCount: Int
     private let lock: DirectoryLock?
     private let knownHead: Mutex<Head>
+    private let commitCount = Atomic<Int>(0)
     private let openPath: OpenPath
 
     /// The last durable place, as far as this object knows: a reader refreshes it with ``refreshHead()``.
@@ -175,7 +176,15 @@ public final class EventLog: Sendable {
             }
         } catch { throw EventLogError(error.error, path: path, mapByteCount: mapByteCount) }
         knownHead.withLock { $0 = sealing.after }
+        freeDeadReadersNowAndThen()
         return sealing.after
+    }
+
+    private func freeDeadReadersNowAndThen() {
+        let count = commitCount.wrappingAdd(1, ordering: .relaxed).newValue
+        guard count.isMultiple(of: Limits.commitsBetweenReaderChecks) else { return }
+        // Tidying: the batch is stored whether or not it succeeds, and the next one tries again.
+        _ = try? environment.freeDeadReaders()
     }
 
     /// Reads the last batch's header anew: another process may have appended.

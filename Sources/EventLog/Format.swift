@@ -31,7 +31,11 @@ public enum Limits {
     public static let batchValueByteMax = batchByteMax + payloadByteMax + 4_096
     /// A reader lets go of its view of the file after so many bytes, since a view held open keeps LMDB
     /// from reusing pages and lets the file grow.
-    public static let viewByteMax = 16 * 1_024 * 1_024
+    public static let viewByteMax = 1 * 1_024 * 1_024
+    /// After so many commits the writer frees the views of readers that were killed.
+    ///
+    /// They would keep LMDB from reusing pages until the next start. Looking costs some microseconds.
+    public static let commitsBetweenReaderChecks = 256
     /// The address range set aside for the file; address space costs nothing, growing it stops all readers.
     public static let mapByteCount = 1 << 40
     /// A checkpoint is stored in values of at most so many bytes, so that none needs a long run of pages.

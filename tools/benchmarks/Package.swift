@@ -8,18 +8,20 @@ let package = Package(
         .package(name: "vedette", path: "../.."),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // The peers in C: plain loops over LMDB and a plain file, and the endpoints that stand for VIMs.
+        // The peers in C: plain loops over LMDB, SQLite, libcrypto and a plain file, and the endpoints that stand for VIMs.
         .target(
             name: "Reference", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])],
-            linkerSettings: [.linkedLibrary("lmdb")]),
+            linkerSettings: ["lmdb", "sqlite3", "crypto"].map { .linkedLibrary($0) }),
         .executableTarget(
             name: "benchmarks",
             dependencies: [
                 "Reference",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Conductor", package: "vedette"),
                 .product(name: "EventLog", package: "vedette"),
                 .product(name: "Projections", package: "vedette"),

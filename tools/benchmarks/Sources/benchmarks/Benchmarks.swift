@@ -14,7 +14,10 @@ struct Benchmarks: AsyncParsableCommand {
 
             Nothing leaves loopback; all files lie in a temporary directory that is removed at the end.
             """,
-        subcommands: [Update.self, Append.self, ReplayWorkload.self, Memory.self, Reaction.self])
+        subcommands: [
+            Update.self, Mixed.self, Append.self, ReplayWorkload.self, Verify.self, Start.self, Stores.self,
+            Memory.self, Reaction.self, ReadLoop.self,
+        ])
 }
 
 /// What all workloads take.

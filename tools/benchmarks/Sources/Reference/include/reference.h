@@ -54,6 +54,18 @@ int reference_scan(reference_reader *reader, int applying, reference_walk *walk)
 int reference_batch_sizes(
     reference_reader *reader, uint64_t after, uint32_t *counts, size_t most, size_t *found);
 
+// SQLite in WAL mode with synchronous=FULL: one row per event, one transaction per element.
+typedef struct reference_sqlite reference_sqlite;
+int reference_sqlite_open(const char *path, uint32_t streams, uint64_t seed, reference_sqlite **store);
+int reference_sqlite_append(
+    reference_sqlite *store, const uint32_t *event_counts, size_t batches, uint64_t *nanoseconds);
+// Reads all rows in order and keeps a dense table by stream, as a rebuild does.
+int reference_sqlite_replay(reference_sqlite *store, reference_walk *walk);
+void reference_sqlite_close(reference_sqlite *store);
+
+// What libcrypto's SHA-256 does on so many threads at once, for so long each: the bound of verifying.
+int reference_sha256(uint32_t threads, uint64_t nanoseconds, double *bytes_per_second);
+
 // Endpoints on 127.0.x.y, one address each and one port for all, that answer every GET with 200 and close.
 // One thread serves them all.
 typedef struct reference_endpoints reference_endpoints;

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 /// The machine the figures belong to.
 enum Machine {
@@ -41,6 +42,25 @@ enum Machine {
     static func read(_ path: String) -> String {
         let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
         return (text ?? "").trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}
+
+/// The whole disk (or its partition) that holds a path, as the kernel counts it.
+struct Disk {
+    private let path: String
+
+    init(holding file: String) throws {
+        var facts = stat()
+        guard stat(file, &facts) == 0 else { throw BenchmarkError("\(file) cannot be looked at") }
+        let (major, minor) = (facts.st_dev >> 8 & 0xFFF, facts.st_dev & 0xFF | facts.st_dev >> 12 & 0xFFF00)
+        path = "/sys/dev/block/\(major):\(minor)/stat"
+        guard writtenByteCount > 0 else { throw BenchmarkError("\(path) counts nothing") }
+    }
+
+    /// Bytes written since the machine started.
+    var writtenByteCount: Int {
+        let fields = Machine.read(path).split(separator: " ")
+        return fields.count > 6 ? (Int(fields[6]) ?? 0) * 512 : 0
     }
 }
 

@@ -86,6 +86,42 @@ final class ReferenceReader {
     }
 }
 
+/// SQLite in WAL mode with synchronous=FULL.
+final class ReferenceSQLite {
+    private let handle: OpaquePointer
+
+    init(path: String, streams: Int, seed: UInt64) throws {
+        var handle: OpaquePointer?
+        try check(reference_sqlite_open(path, UInt32(streams), seed, &handle), path)
+        guard let handle else { throw BenchmarkError("\(path): no database was opened") }
+        self.handle = handle
+    }
+
+    deinit { reference_sqlite_close(handle) }
+
+    /// Makes one transaction per element and returns the seconds they took.
+    func append(_ eventCounts: [UInt32]) throws -> Double {
+        var nanoseconds: UInt64 = 0
+        try check(
+            reference_sqlite_append(handle, eventCounts, eventCounts.count, &nanoseconds), "SQLite's append")
+        return Double(nanoseconds) / 1e9
+    }
+
+    /// Reads all rows and keeps a dense table.
+    func replay() throws -> reference_walk {
+        var walk = reference_walk()
+        try check(reference_sqlite_replay(handle, &walk), "SQLite's replay")
+        return walk
+    }
+}
+
+/// Bytes per second of libcrypto's SHA-256 on so many threads at once.
+func sha256BytesPerSecond(threads: Int, seconds: Double) throws -> Double {
+    var rate = 0.0
+    try check(reference_sha256(UInt32(threads), UInt64(seconds * 1e9), &rate), "SHA-256")
+    return rate
+}
+
 /// Loopback endpoints that answer every GET with 200.
 final class Endpoints {
     let port: Int

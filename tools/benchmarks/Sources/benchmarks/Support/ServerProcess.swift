@@ -11,8 +11,10 @@ final class ServerProcess {
 
     /// Starts a server and waits until it listens.
     ///
+    /// - Parameter patience: seconds to wait for it.
+    ///
     /// Call on the main thread: the kernel kills the server when the thread that started it ends.
-    init(program: String, directory: String, options: [String] = []) throws {
+    init(program: String, directory: String, options: [String] = [], patience: UInt64 = 30) throws {
         guard access(program, X_OK) == 0 else {
             throw BenchmarkError(
                 "\(program) is missing: build it with 'swift build -c release --product vedette', or name "
@@ -29,7 +31,7 @@ final class ServerProcess {
         var id: Int32 = 0
         try check(reference_spawn(program, &pointers, log, &id), program)
         self.id = id
-        guard let address = ServerProcess.wait(forServerIn: data, id: id) else {
+        guard let address = ServerProcess.wait(forServerIn: data, id: id, seconds: patience) else {
             kill(id, SIGKILL)
             waitpid(id, nil, 0)
             throw BenchmarkError("the server did not come up: \(Machine.read(log).suffix(1_000))")
@@ -72,8 +74,8 @@ final class ServerProcess {
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
 
-    private static func wait(forServerIn data: String, id: Int32) -> String? {
-        let end = nowNanoseconds() + 30_000_000_000
+    private static func wait(forServerIn data: String, id: Int32, seconds: UInt64) -> String? {
+        let end = nowNanoseconds() + seconds * 1_000_000_000
         while nowNanoseconds() < end, waitpid(id, nil, WNOHANG) == 0 {
             if let file = FileManager.default.contents(atPath: data + "/server.json"),
                 let object = try? JSONSerialization.jsonObject(with: file) as? [String: Any],

@@ -1,4 +1,5 @@
 import Glibc
+import Histogram
 
 /// Median and range of what was measured in several rounds.
 struct Spread {
@@ -26,17 +27,20 @@ struct Spread {
     }
 }
 
-/// All latencies of a workload, sorted once; exact where a histogram would round.
+/// The latencies of a workload in an HDR histogram: three significant digits, whatever the range.
 struct Latencies {
-    private let sorted: [UInt64]
+    private var histogram = Histogram<UInt32>(
+        lowestDiscernibleValue: 1, highestTrackableValue: 600_000_000_000,
+        numberOfSignificantValueDigits: .three)
 
-    init(nanoseconds: [UInt64]) { sorted = nanoseconds.sorted() }
+    /// Counts latencies in nanoseconds.
+    mutating func add(_ nanoseconds: [UInt64]) {
+        for latency in nanoseconds { histogram.record(max(1, latency)) }
+    }
 
-    /// The latency in microseconds that so many of all calls (0 to 1) did not exceed.
-    func microseconds(at share: Double) -> Double {
-        guard !sorted.isEmpty else { return .nan }
-        let rank = Int((Double(sorted.count) * share).rounded(.up)) - 1
-        return Double(sorted[max(0, min(sorted.count - 1, rank))]) / 1_000
+    /// The latency in microseconds that so many per cent of all calls did not exceed.
+    func microseconds(at percentile: Double) -> Double {
+        histogram.totalCount == 0 ? .nan : Double(histogram.valueAtPercentile(percentile)) / 1_000
     }
 }
 
@@ -79,6 +83,14 @@ func timedOnProcessor<Result>(_ body: () throws -> Result) rethrows -> (seconds:
 
 /// Seconds of processor time that this process has used.
 func processorSeconds() -> Double { seconds(of: CLOCK_PROCESS_CPUTIME_ID) }
+
+/// Seconds of processor time that ended child processes have used.
+func childProcessorSeconds() -> Double {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_CHILDREN.rawValue), &usage)
+    return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+        + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6
+}
 
 private func seconds(of clock: clockid_t) -> Double {
     var time = timespec()

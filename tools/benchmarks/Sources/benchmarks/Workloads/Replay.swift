@@ -1,7 +1,5 @@
 import ArgumentParser
-import Conductor
 import EventLog
-import Logging
 import Projections
 import Reference
 import Registry
@@ -44,10 +42,12 @@ struct ReplayWorkload: AsyncParsableCommand {
                 Column("replay_to_c_scan", "replay:C scan"), Column("replay_to_c_apply", "replay:C apply"),
                 Column("verified_per_second", "replay verifying/s"),
                 Column("verified_to_sha256", "verifying:SHA-256"),
+                Column("sqlite_per_second", "SQLite replay/s"), Column("replay_to_sqlite", "replay:SQLite"),
             ])
         for size in batches {
             try await withTemporaryDirectory(in: common.parent) { directory in
-                let log = try await makeLog(in: directory, batch: size)
+                let log = try await makeReportLog(
+                    in: directory, vims: vims, events: events, batch: size, seed: common.seed)
                 report.rows.append(try measure(log, batch: size))
             }
         }
@@ -56,66 +56,18 @@ struct ReplayWorkload: AsyncParsableCommand {
                 + "machine counts less that way.",
             "verifying:SHA-256: bytes replayed per second with seals verified, by what SHA-256 alone does of "
                 + "the same batches.",
+            "SQLite replays a fifth as many rows of the same reports into the same dense table.",
         ]
         try report.print(asJSON: common.json)
-    }
-
-    private func makeLog(in directory: String, batch size: Int) async throws -> EventLog {
-        let members = try await register(in: directory)
-        let log = try EventLog(directory: directory, access: .write)
-        var previous = members.map(\.lastPosition)
-        var random = SeededGenerator(seed: common.seed)
-        var batch = BatchBuilder(firstPosition: 1, time: 0)
-        let reports = members.map { member in
-            Event.vimStatusReported(
-                VIMStatusReported(
-                    actionID: member.actionID, status: .reachable, verdict: .accepted,
-                    finding: ProbeFinding(.answered, detail: 200, roundTripMicroseconds: 1_500)))
-        }
-        var rest = events
-        while rest > 0 {
-            let head = log.head
-            batch.reset(
-                firstPosition: head.position + 1, time: max(head.time, Timestamp.benchmarkNow.microseconds))
-            for _ in 0..<min(size, rest) {
-                let index = Int.random(in: 0..<members.count, using: &random)
-                previous[index] = reports[index].withPayload { format, payload in
-                    batch.append(
-                        stream: members[index].stream, previousInStream: previous[index],
-                        type: reports[index].type.rawValue, format: format, payload: payload)
-                }
-            }
-            rest -= batch.eventCount
-            _ = try log.append(&batch, epoch: head.epoch)
-        }
-        return log
-    }
-
-    private struct Member {
-        var stream: UInt32
-        var actionID: MonitorActionID
-        var lastPosition: UInt64
-    }
-
-    /// A function of its own, so that the conductor has let go of the log when it returns.
-    private func register(in directory: String) async throws -> [Member] {
-        let conductor = try await Conductor(
-            Conductor.Options(directory: directory), logger: Logger(label: "benchmark"))
-        _ = try await Fleet(registering: vims, with: conductor)
-        let members = conductor.read { table in
-            table.allVIMs.map { vim in
-                Member(
-                    stream: vim.stream, actionID: vim.actionID,
-                    lastPosition: table.lastPosition(inStream: vim.stream))
-            }
-        }
-        await conductor.stop()
-        return members
     }
 
     private func measure(_ log: EventLog, batch size: Int) throws -> [Cell] {
         let count = Double(log.head.position)
         let reader = try ReferenceReader(path: log.path)
+        let sqlite = try ReferenceSQLite(
+            path: log.directory + "/peer.sqlite", streams: vims, seed: common.seed)
+        _ = try sqlite.append([UInt32](repeating: 10_000, count: max(1, events / 50_000)))
+        var sql: [Double] = []
         var rates: (cScan: [Double], scan: [Double], cApply: [Double]) = ([], [], [])
         var (replay, verified): ([Double], [Double]) = ([], [])
         var byteCount = 0.0
@@ -126,6 +78,7 @@ struct ReplayWorkload: AsyncParsableCommand {
             let cApply = try reader.walk(applying: true)
             let plain = try timedOnProcessor { try Replay(of: log) }
             let careful = try timedOnProcessor { try Replay(of: log, verifyingSeals: true) }
+            let rows = try sqlite.replay()
             guard scan.result == cScan.sum, Double(cScan.events) == count else {
                 throw BenchmarkError("the C walk and ours read different events")
             }
@@ -139,6 +92,7 @@ struct ReplayWorkload: AsyncParsableCommand {
             rates.cApply.append(count * 1e9 / Double(cApply.nanoseconds))
             replay.append(count / plain.seconds)
             verified.append(count / careful.seconds)
+            sql.append(Double(rows.events) * 1e9 / Double(rows.nanoseconds))
         }
         let sealBytesPerSecond = try lastBatchByteCount(log) / Seals.secondsPerBatch(of: log)
         let shaRate = count / byteCount * sealBytesPerSecond
@@ -147,7 +101,8 @@ struct ReplayWorkload: AsyncParsableCommand {
             .spread(zip(rates.scan, rates.cScan).map { $0 / $1 }, digits: 2), .spread(rates.cApply),
             .spread(replay), .spread(zip(replay, rates.cScan).map { $0 / $1 }, digits: 2),
             .spread(zip(replay, rates.cApply).map { $0 / $1 }, digits: 2), .spread(verified),
-            .spread(verified.map { $0 / shaRate }, digits: 2),
+            .spread(verified.map { $0 / shaRate }, digits: 2), .spread(sql),
+            .spread(zip(replay, sql).map { $0 / $1 }, digits: 1),
         ]
     }
 
