@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Reference
+import Synchronization
 
 /// A program started beside the benchmark, its output in a file; ended when this value goes.
 final class Program {
@@ -9,14 +10,11 @@ final class Program {
     private let id: Int32
     private var status: Int32?
 
-    /// Call on a thread that lives as long: the kernel kills the program when that thread ends.
     init(_ arguments: [String], log: String) throws {
         name = arguments[0]
         self.log = log
-        var pointers: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-        defer { for pointer in pointers { free(pointer) } }
-        var id: Int32 = 0
-        try check(reference_spawn(name, &pointers, log, &id), name)
+        let (code, id) = Spawner.shared.spawn(arguments, log)
+        try check(code, name)
         self.id = id
     }
 
@@ -52,5 +50,45 @@ final class Program {
     @discardableResult
     static func run(_ arguments: [String], log: String) throws -> String {
         try Program(arguments, log: log).finish()
+    }
+}
+
+/// The thread that starts all programs, and never ends: the kernel kills a program with the thread that started it.
+private final class Spawner: Sendable {
+    static let shared = Spawner()
+
+    private struct Order: Sendable {
+        var arguments: [String] = []
+        var log = ""
+        var code: Int32 = 0
+        var id: Int32 = 0
+    }
+
+    private let order = Mutex(Order())
+    private let turn = Mutex(())
+    private let asked = DispatchSemaphore(value: 0)
+    private let done = DispatchSemaphore(value: 0)
+
+    private init() {
+        Thread { [self] in
+            while true {
+                asked.wait()
+                order.withLock { order in
+                    var pointers: [UnsafeMutablePointer<CChar>?] = order.arguments.map { strdup($0) } + [nil]
+                    order.code = reference_spawn(order.arguments[0], &pointers, order.log, &order.id)
+                    for pointer in pointers { free(pointer) }
+                }
+                done.signal()
+            }
+        }.start()
+    }
+
+    func spawn(_ arguments: [String], _ log: String) -> (code: Int32, id: Int32) {
+        turn.withLock { _ in
+            order.withLock { $0 = Order(arguments: arguments, log: log) }
+            asked.signal()
+            done.wait()
+            return order.withLock { ($0.code, $0.id) }
+        }
     }
 }
