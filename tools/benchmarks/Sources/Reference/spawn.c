@@ -21,6 +21,10 @@ int reference_spawn(const char *program, char *const arguments[], const char *lo
         // Between fork and exec only what is safe in a signal handler.
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent) _exit(127);
+        // The threads of a pool block signals, and a program that starts so would never get its alarms.
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         dup2(output, STDOUT_FILENO);
         dup2(output, STDERR_FILENO);
         execv(program, arguments);
