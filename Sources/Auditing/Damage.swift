@@ -4,6 +4,8 @@ public struct Damage: Error, Hashable, Sendable {
     public let position: UInt64
     /// One sentence, without the position.
     public let sentence: String
+    /// The file that is damaged; nil if it is the data file.
+    public var path: String?
 
     /// A damage at a position.
     public init(at position: UInt64, _ sentence: String) {

@@ -18,6 +18,8 @@ struct StoredBatch {
 
         init() {}
 
+        init(_ seal: Seal) { self = seal.bytes.withUnsafeBytes { SealBytes(reading: $0, at: 0) } }
+
         init(reading bytes: UnsafeRawBufferPointer, at offset: Int) {
             words = bytes.loadUnaligned(fromByteOffset: offset, as: SIMD4<UInt64>.self)
         }

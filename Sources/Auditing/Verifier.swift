@@ -33,8 +33,11 @@ public struct Verifier: Sendable {
     }
 
     private let path: String
+    private let directory: String
     private let environment: Environment
     private let batches: Database
+    /// The index of the archive; nil if the log was written by a version that had none.
+    private let segments: Database?
     private let workerCount: Int
     private let stretchLength: UInt64
 
@@ -55,12 +58,14 @@ public struct Verifier: Sendable {
         self.stretchLength = stretchLength
         // Opened and let go first: format, wholeness and readable words for what is wrong are its business.
         _ = try EventLog(directory: directory, access: .read)
+        self.directory = directory
         path = directory + "/events.lmdb"
         self.workerCount = workerCount ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         do throws(LMDBError) {
             environment = try Environment(
                 path: path, options: Environment.Options(mapByteCount: Limits.mapByteCount, readOnly: true))
             batches = try environment.database("batches", integerKeys: true)
+            segments = try? environment.database("segments", integerKeys: true)
         } catch {
             throw .damaged(path: path, position: 0, what: "it cannot be opened (\(error))")
         }
@@ -113,16 +118,79 @@ public struct Verifier: Sendable {
         audit.begin(after: .none)
         while next < range.upperBound {
             do throws(Damage) {
-                next = try withCursor { (cursor) throws(Damage) in
-                    if isFirst {
-                        audit.begin(after: try sealBefore(range.lowerBound, cursor))
-                        isFirst = false
+                if let segment = try segment(holding: max(next, 1)) {
+                    next = try read(segment, from: next, to: range.upperBound, &isFirst, &audit)
+                } else {
+                    let end = try withCursor { (cursor) throws(Damage) in
+                        if isFirst { audit.begin(after: try sealBefore(range.lowerBound, cursor)) }
+                        return try readView(from: next, to: range.upperBound, cursor, &audit)
                     }
-                    return try readView(from: next, to: range.upperBound, cursor, &audit)
+                    // Nothing found is no gap if it was archived meanwhile.
+                    if audit.stretch.lastPosition < next, try segment(holding: max(next, 1)) != nil {
+                        continue
+                    }
+                    isFirst = false
+                    next = end
                 }
-            } catch { return audit.end(error) }
+            } catch {
+                // What was looked for in the data file may have been archived meanwhile.
+                if error.path == nil, ((try? segment(holding: max(next, 1))) ?? nil) != nil { continue }
+                return audit.end(error)
+            }
         }
         return audit.end(nil)
+    }
+
+    /// Reads the batches of a segment that begin in a range and returns the key to go on with.
+    private func read(
+        _ segment: SegmentHeader, from start: UInt64, to end: UInt64, _ isFirst: inout Bool,
+        _ audit: inout StretchAudit
+    ) throws(Damage) -> UInt64 {
+        do throws(EventLogError) {
+            var stored = try SegmentBatches(of: segment, in: directory, from: max(start, 2) - 1)
+            var before = segment.firstPosition == 1 ? Seal.none : segment.sealBefore
+            while let batch = try stored.next(), batch.firstPosition < end {
+                defer { before = batch.header.seal }
+                guard batch.firstPosition >= start else { continue }
+                if isFirst { audit.begin(after: StoredBatch.SealBytes(before)) }
+                isFirst = false
+                do throws(Damage) {
+                    try audit.take(try StoredBatch(at: batch.firstPosition, in: batch.bytes))
+                } catch {
+                    throw EventLogError.damaged(
+                        path: directory + "/archive/" + segment.fileName, position: error.position,
+                        what: error.sentence)
+                }
+            }
+        } catch {
+            guard case .damaged(let path, let position, let what) = error else {
+                var damage = Damage(at: segment.firstPosition, error.sentence)
+                damage.path = directory + "/archive/" + segment.fileName
+                throw damage
+            }
+            var damage = Damage(at: position == 0 ? segment.firstPosition : position, what)
+            damage.path = path
+            throw damage
+        }
+        return min(end, segment.lastPosition + 1)
+    }
+
+    /// The segment that holds a position; nil if none does.
+    private func segment(holding position: UInt64) throws(Damage) -> SegmentHeader? {
+        guard let segments else { return nil }
+        return try withCursor(over: segments) { (cursor) throws(Damage) in
+            _ = try step({ () throws(LMDBError) in try cursor.seek(position + 1) }, near: position)
+            let found = try step({ () throws(LMDBError) in try cursor.previous() }, near: position)
+            guard let found else { return nil }
+            let segment: SegmentHeader
+            do throws(FormatFault) { segment = try SegmentHeader(indexEntry: Array(found.value)) } catch {
+                throw Damage(at: position, error.sentence)
+            }
+            guard try Verifier.key(of: found, near: position) == segment.firstPosition else {
+                throw Damage(at: position, "a segment is entered under another position than its own")
+            }
+            return position <= segment.lastPosition ? segment : nil
+        }
     }
 
     /// Reads a view's worth of values and returns the key to go on with.
@@ -148,6 +216,11 @@ public struct Verifier: Sendable {
         _ place: UInt64, _ cursor: borrowing Cursor
     ) throws(Damage) -> StoredBatch.SealBytes {
         let found = try step({ () throws(LMDBError) in try cursor.seek(place) }, near: place)
+        if let position = try found.map({ (entry) throws(Damage) in
+            try Verifier.key(of: entry, near: place)
+        }), position > 1, let segment = try segment(holding: position - 1) {
+            return StoredBatch.SealBytes(segment.lastSeal)
+        }
         let before = try step(
             { () throws(LMDBError) in found == nil ? try cursor.last() : try cursor.previous() }, near: place)
         guard let before else { return .none }
@@ -171,11 +244,11 @@ public struct Verifier: Sendable {
     }
 
     private func withCursor<Result>(
-        _ body: (borrowing Cursor) throws(Damage) -> Result
+        over database: Database? = nil, _ body: (borrowing Cursor) throws(Damage) -> Result
     ) throws(Damage) -> Result {
         do throws(TransactionError<TransactionError<Damage>>) {
             return try environment.read { (transaction) throws(TransactionError<Damage>) in
-                try transaction.withCursor(over: batches, body)
+                try transaction.withCursor(over: database ?? batches, body)
             }
         } catch {
             switch error {

@@ -72,8 +72,11 @@ final class CommitPipeline: Sendable {
     }
 
     /// Takes a command and returns at once; replies on a thread of the pipeline when its events are durable.
-    func submit(_ command: Command, vault: [VaultChange] = [], reply: @escaping CommandReply) {
-        let submission = Submission(command: command, vault: vault, reply: reply)
+    func submit(
+        _ command: Command, vault: [VaultChange] = [], segment: SegmentHeader? = nil,
+        reply: @escaping CommandReply
+    ) {
+        let submission = Submission(command: command, vault: vault, segment: segment, reply: reply)
         let (isStopping, wakesWriter, wakesHelper) = queue.withLock { queue in
             guard !queue.isStopping else { return (true, false, false) }
             queue.submissions.append(submission)
@@ -87,9 +90,11 @@ final class CommitPipeline: Sendable {
     }
 
     /// Resumes once the command's events are durable, or with the reason why not.
-    func submit(_ command: Command, vault: [VaultChange] = []) async throws(CommandFailure) -> Outcome {
+    func submit(
+        _ command: Command, vault: [VaultChange] = [], segment: SegmentHeader? = nil
+    ) async throws(CommandFailure) -> Outcome {
         let result = await withCheckedContinuation { continuation in
-            submit(command, vault: vault) { continuation.resume(returning: $0) }
+            submit(command, vault: vault, segment: segment) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -121,8 +126,10 @@ private final class SharedDesk: Sendable {
 // The writer thread.
 extension CommitPipeline {
     private func write(from desk: SharedDesk, to writer: consuming LogWriter) {
-        while let gathered = nextBatch(from: desk) {
+        while let gathered = nextBatch(from: desk, &writer) {
+            if writer.isCheckpointBehind(gathered.segment) { storeCheckpoint(with: &writer) }
             store(gathered, with: &writer, desk)
+            if writer.hasLeftovers { writer.removeLeftovers() }
             if writer.isCheckpointDue(isStopping: false) { storeCheckpoint(with: &writer) }
         }
         finish()
@@ -130,7 +137,9 @@ extension CommitPipeline {
     }
 
     /// Waits for something to store; nil when there will be no more.
-    private func nextBatch(from desk: SharedDesk) -> GatheredBatch? {
+    ///
+    /// Time that would be waited for is used to remove what is archived.
+    private func nextBatch(from desk: SharedDesk, _ writer: inout LogWriter) -> GatheredBatch? {
         while true {
             if let gathered = closeBatch(from: desk) { return gathered }
             // Whoever is answered may be back at once with the next command, so the writer stays free for it.
@@ -143,7 +152,7 @@ extension CommitPipeline {
             // Once more, now that whoever leaves work here rings: the helper may have gathered meanwhile.
             if let gathered = closeBatch(from: desk) { return gathered }
             if isStopping { return nil }
-            writerBell.wait()
+            if writer.hasLeftovers { writer.removeLeftovers() } else { writerBell.wait() }
         }
     }
 

@@ -46,6 +46,7 @@ public final class Conductor: Sendable {
     /// Nil once the conductor has stopped.
     private let log: Mutex<EventLog?>
     private let pipeline: CommitPipeline
+    let archiver: Archiver
     private let thread: DedicatedThread
     private let vault: CredentialVault
     private let changes: ChangeFeed
@@ -90,14 +91,23 @@ public final class Conductor: Sendable {
         let changes = ChangeFeed()
         self.changes = changes
         pipeline = CommitPipeline(table: replay.table, now: options.now) { changes.note($0) }
+        archiver = Archiver(pipeline: pipeline)
         thread = pipeline.start(log: log, epoch: epoch, logger: logger)
-        let started = EpochStarted(
-            epoch: epoch, version: options.version, host: Conductor.hostName, processID: UInt32(getpid()))
-        do throws(CommandFailure) { _ = try await pipeline.submit(.startEpoch(started)) } catch {
+        do throws(CommandFailure) {
+            _ = try await pipeline.submit(.startEpoch(Conductor.epochStarted(epoch, options)))
+        } catch {
             await stop()
             throw StartFault(error.sentence)
         }
     }
+
+    static func epochStarted(_ epoch: UInt64, _ options: Options) -> EpochStarted {
+        EpochStarted(
+            epoch: epoch, version: options.version, host: Conductor.hostName, processID: UInt32(getpid()))
+    }
+
+    /// The log; nil once the conductor has stopped.
+    var openLog: EventLog? { log.withLock { $0 } }
 
     /// The last durable place of the log; nil once the conductor has stopped.
     public var head: Head? { log.withLock { $0?.head } }
@@ -107,7 +117,13 @@ public final class Conductor: Sendable {
     public func stop() async {
         guard !isStopped.exchange(true, ordering: .relaxed) else { return }
         pipeline.stop()
-        let thread = thread
+        await Conductor.join(thread)
+        log.withLock { $0 = nil }
+        changes.end()
+    }
+
+    /// Waits for a thread's end.
+    static func join(_ thread: DedicatedThread) async {
         await withCheckedContinuation { continuation in
             // A thread waits for the thread, so that no cooperative one blocks.
             DedicatedThread(name: "vedette-stop") {
@@ -115,8 +131,6 @@ public final class Conductor: Sendable {
                 continuation.resume()
             }.detach()
         }
-        log.withLock { $0 = nil }
-        changes.end()
     }
 
     /// `update_vim(vim_id, status, action_id)`: answers the status, or `bad_action` if the action is not the
@@ -150,7 +164,7 @@ public final class Conductor: Sendable {
         return read { table in streams.compactMap { table.vim(ofStream: $0) } }
     }
 
-    private static func replay(
+    static func replay(
         _ log: EventLog, progress: (@Sendable (Replay.Progress) -> Void)?
     ) throws(StartFault) -> Replay {
         do throws(ReadError<ProjectionFault>) {

@@ -8,6 +8,8 @@ struct Submission: Sendable {
     let command: Command
     /// Changes of the vault that belong to the command's events; left out if it is refused.
     let vault: [VaultChange]
+    /// A segment that the log takes over in the commit of the command's events.
+    var segment: SegmentHeader?
     let reply: CommandReply
 }
 
@@ -22,6 +24,7 @@ struct GatheredBatch: Sendable {
     /// The batch's events, for the acknowledged table.
     var events: [PlacedEvent] = []
     var vault: [VaultChange] = []
+    var segment: SegmentHeader?
     /// In the order in which the commands came.
     var answers: [Answer] = []
 
@@ -29,6 +32,7 @@ struct GatheredBatch: Sendable {
     mutating func removeAll() {
         events.removeAll(keepingCapacity: true)
         vault.removeAll(keepingCapacity: true)
+        segment = nil
         answers.removeAll(keepingCapacity: true)
     }
 
@@ -144,7 +148,9 @@ struct Desk: Sendable {
             guard let vim = working.vim(id) else { preconditionFailure("a decided VIM is not in the table") }
             return .success(.vim(vim))
         case .reported(let answer): return .success(.reported(answer))
-        case .noted: return .success(.noted)
+        case .noted:
+            if let segment = submission.segment { open.segment = segment }
+            return .success(.noted)
         case .ignored: return .success(.ignored)
         }
     }

@@ -10,6 +10,8 @@ struct LogWriter {
     private let logger: Logger
     private var checkpointPosition: UInt64
     private var isFailing = false
+    /// Whether the data file may hold batches that a segment holds: at the start nobody knows.
+    private(set) var hasLeftovers = true
 
     init(log: EventLog, logger: Logger) {
         self.log = log
@@ -22,13 +24,31 @@ struct LogWriter {
 
     /// Returns once the batch is durable; after a failure nothing of it is stored.
     mutating func store(_ gathered: GatheredBatch) throws(EventLogError) {
-        do throws(EventLogError) { _ = try log.append(sealed: gathered.batch, vault: gathered.vault) } catch {
+        do throws(EventLogError) {
+            _ = try log.append(sealed: gathered.batch, vault: gathered.vault, segment: gathered.segment)
+        } catch {
             if !isFailing { logger.error("nothing can be stored", metadata: ["reason": "\(error.sentence)"]) }
             isFailing = true
             throw error
         }
         if isFailing { logger.notice("storing works again") }
         isFailing = false
+        if gathered.segment != nil { hasLeftovers = true }
+    }
+
+    /// Removes some of what is archived, in a commit of its own.
+    mutating func removeLeftovers() {
+        do throws(EventLogError) { hasLeftovers = try log.removeArchived() } catch {
+            // They do no harm; after the next archiving, or at the next start, it is tried again.
+            hasLeftovers = false
+            logger.warning(
+                "archived batches stay in the data file", metadata: ["reason": "\(error.sentence)"])
+        }
+    }
+
+    /// Whether a restart would begin in what a segment holds: it must never need the archive.
+    func isCheckpointBehind(_ segment: SegmentHeader?) -> Bool {
+        segment.map { checkpointPosition < $0.lastPosition } ?? false
     }
 
     /// Whether enough was stored since the last checkpoint, so that a restart replays only a tail.

@@ -125,7 +125,7 @@ extension EventLog {
             while !walk.isDone, let batch = try reader.next() {
                 if batch.lastPosition >= walk.next { walk.take(batch, body) }
             }
-        } catch { throw eventLogError(error, path) }
+        } catch { throw EventLogError(error, path: path) }
     }
 
     /// The last batch for which a monotonic condition holds.
@@ -147,7 +147,7 @@ extension EventLog {
             case .position(let position): reader.skipSeals(before: position)
             }
             while let batch = try reader.next(), place.holds(batch) { head = Head(batch) }
-        } catch { throw eventLogError(error, path) }
+        } catch { throw EventLogError(error, path: path) }
         return head
     }
 

@@ -52,6 +52,8 @@ public func decide(_ command: Command, on registry: some RegistryView) -> Decisi
     case .noteStop(let note): decide(note, on: registry) { .vimMonitorStopped($0) }
     case .startEpoch(let started):
         Decision(events: [.init(stream: 0, event: .epochStarted(started))], answer: .noted)
+    case .noteArchived(let archived):
+        Decision(events: [.init(stream: 0, event: .logArchived(archived))], answer: .noted)
     }
 }
 

@@ -101,6 +101,13 @@ struct Golden: Sendable, CustomTestStringConvertible {
         Golden(
             "conductor.epoch_started-1",
             .epochStarted(EpochStarted(epoch: 300, version: "1.0", host: "host-1", processID: 4_242))),
+        Golden(
+            "log.archived-1",
+            .logArchived(
+                LogArchived(
+                    firstPosition: 1, lastPosition: 300, file: "a.segment",
+                    lastSeal: Array(repeating: 0xAB, count: 32), batchByteCount: 36_000, fileByteCount: 800,
+                    actor: actor))),
     ]
 }
 
@@ -124,12 +131,12 @@ struct PayloadTests {
         #expect(Set(EventType.allCases.map(\.name)).count == EventType.allCases.count)
         for type in EventType.allCases { #expect(EventType(name: type.name) == type) }
         #expect(EventType(name: "vim.unheard_of") == nil)
-        #expect(EventType.allCases.map(\.rawValue) == Array(1...10))
+        #expect(EventType.allCases.map(\.rawValue) == Array(1...11))
     }
 
     @Test("An unknown type or format is a fault that names it")
     func unknown() throws {
-        for type in [0, 11, 12, 255, .max] as [UInt16] {
+        for type in [0, 200, 201, 255, .max] as [UInt16] {
             #expect(throws: PayloadFault.self) { try decode(type, 1, []) }
         }
         for golden in Golden.all {

@@ -50,7 +50,7 @@ extension EventLog {
         guard let encoder = try encodeSegment(upTo: end, eventMax: eventMax, progress) else { return nil }
         let (header, table, body): (SegmentHeader, [UInt8], [UInt8])
         do throws(SegmentFault) { (header, table, body) = try encoder.finish() } catch {
-            throw eventLogError(error, archiveDirectory)
+            throw EventLogError(error, path: archiveDirectory)
         }
         let path = path(of: header)
         try makeArchiveDirectory()
@@ -60,7 +60,7 @@ extension EventLog {
             do throws(SegmentFault) {
                 var reader = try SegmentReader(path: temporary, expected: header)
                 while try reader.next() != nil {}
-            } catch { throw eventLogError(error, temporary) }
+            } catch { throw EventLogError(error, path: temporary) }
         }
         try EventLog.syncDirectory(archiveDirectory)
         return header
@@ -88,7 +88,7 @@ extension EventLog {
         } catch {
             switch error {
             case .log(let error): throw error
-            case .body(let fault): throw eventLogError(fault, path)
+            case .body(let fault): throw EventLogError(fault, path: path)
             }
         }
         return encoder
@@ -161,15 +161,6 @@ extension EventLog {
                 else { continue }
                 unlink(path)
             }
-        }
-    }
-
-    /// Gives a segment's fault its file and meaning.
-    func eventLogError(_ fault: SegmentFault, _ path: String) -> EventLogError {
-        switch fault {
-        case .newer(let version):
-            .newerFormat(path: path, found: UInt32(version), known: UInt32(SegmentHeader.version))
-        case .damaged(let what, let position): .damaged(path: path, position: position, what: what)
         }
     }
 }

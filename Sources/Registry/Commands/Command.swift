@@ -21,6 +21,8 @@ public enum Command: Sendable {
     indirect case noteStop(MonitorNote)
     /// Remember that a conductor began to lead.
     indirect case startEpoch(EpochStarted)
+    /// Remember that old batches were archived.
+    indirect case noteArchived(LogArchived)
 }
 
 /// The wish to register a VIM.

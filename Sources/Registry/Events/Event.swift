@@ -22,6 +22,8 @@ public enum Event: Hashable, Sendable {
     indirect case commandRefused(CommandRefused)
     /// A conductor began to write.
     indirect case epochStarted(EpochStarted)
+    /// Old batches moved into a segment file.
+    indirect case logArchived(LogArchived)
 
     /// Its number and name.
     public var type: EventType {
@@ -36,6 +38,7 @@ public enum Event: Hashable, Sendable {
         case .vimCredentialsShredded: .vimCredentialsShredded
         case .commandRefused: .commandRefused
         case .epochStarted: .epochStarted
+        case .logArchived: .logArchived
         }
     }
 }
@@ -43,8 +46,6 @@ public enum Event: Hashable, Sendable {
 /// The one table of event types.
 ///
 /// Numbers are stored in the log: never change or reuse one.
-///
-/// 11 is kept for `log.archived`.
 public enum EventType: UInt16, Sendable, CaseIterable {
     /// `vim.registered`
     case vimRegistered = 1
@@ -66,6 +67,8 @@ public enum EventType: UInt16, Sendable, CaseIterable {
     case commandRefused = 9
     /// `conductor.epoch_started`
     case epochStarted = 10
+    /// `log.archived`
+    case logArchived = 11
 
     /// The name people and programs see.
     public var name: String {
@@ -80,6 +83,7 @@ public enum EventType: UInt16, Sendable, CaseIterable {
         case .vimCredentialsShredded: "vim.credentials_shredded"
         case .commandRefused: "conductor.command_refused"
         case .epochStarted: "conductor.epoch_started"
+        case .logArchived: "log.archived"
         }
     }
 
@@ -261,6 +265,38 @@ public struct EpochStarted: Hashable, Sendable {
         self.version = version
         self.host = host
         self.processID = processID
+    }
+}
+
+/// Old batches moved into a segment file.
+public struct LogArchived: Hashable, Sendable {
+    /// The position of the first event that moved.
+    public var firstPosition: UInt64
+    /// The position of the last event that moved.
+    public var lastPosition: UInt64
+    /// The file's name in the archive's folder.
+    public var file: String
+    /// The seal of the last batch that moved, 32 bytes.
+    public var lastSeal: [UInt8]
+    /// How many bytes the batches had in the data file.
+    public var batchByteCount: UInt64
+    /// How many bytes the file has.
+    public var fileByteCount: UInt64
+    /// Who asked for it; empty if the server's policy did.
+    public var actor: Actor
+
+    /// All parts at once.
+    public init(
+        firstPosition: UInt64, lastPosition: UInt64, file: String, lastSeal: [UInt8], batchByteCount: UInt64,
+        fileByteCount: UInt64, actor: Actor
+    ) {
+        self.firstPosition = firstPosition
+        self.lastPosition = lastPosition
+        self.file = file
+        self.lastSeal = lastSeal
+        self.batchByteCount = batchByteCount
+        self.fileByteCount = fileByteCount
+        self.actor = actor
     }
 }
 

@@ -42,6 +42,13 @@ extension Event {
                 ("host", .text(event.host)),
                 ("process_id", .number(UInt64(event.processID))),
             ]
+        case .logArchived(let event):
+            [
+                ("first_position", .number(event.firstPosition)),
+                ("last_position", .number(event.lastPosition)), ("file", .text(event.file)),
+                ("last_seal", .text(event.lastSeal.hexadecimal)),
+                ("batch_bytes", .number(event.batchByteCount)), ("file_bytes", .number(event.fileByteCount)),
+            ]
         }
     }
 
@@ -53,6 +60,7 @@ extension Event {
         case .vimDeregistered(let event): event.actor
         case .vimMonitorAssigned(let event): event.actor
         case .commandRefused(let event): event.actor
+        case .logArchived(let event): event.actor
         case .vimStatusReported, .vimMonitorLaunched, .vimMonitorStopped, .vimCredentialsShredded,
             .epochStarted:
             nil
@@ -104,5 +112,11 @@ extension VIMChanges {
         if let isDefault { fields.append(("is_default", .flag(isDefault))) }
         if let extra { fields.append(("extra", .object(extra.text))) }
         return fields
+    }
+}
+
+extension [UInt8] {
+    fileprivate var hexadecimal: String {
+        map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

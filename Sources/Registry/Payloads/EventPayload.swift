@@ -42,6 +42,7 @@ extension Event {
         case .vimCredentialsShredded: []
         case .commandRefused(let event): bytes(Vedette_V1_CommandRefused(event))
         case .epochStarted(let event): bytes(Vedette_V1_EpochStarted(event))
+        case .logArchived(let event): bytes(Vedette_V1_LogArchived(event))
         case .vimStatusReported: preconditionFailure("status reports have a binary form of their own")
         }
     }
@@ -61,6 +62,7 @@ extension Event {
             self = .vimCredentialsShredded
         case .commandRefused: self = .commandRefused(try CommandRefused(message(payload, type)))
         case .epochStarted: self = .epochStarted(EpochStarted(try message(payload, type)))
+        case .logArchived: self = .logArchived(LogArchived(try message(payload, type)))
         case .vimStatusReported: preconditionFailure("status reports have a binary form of their own")
         }
     }

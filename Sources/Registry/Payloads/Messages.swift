@@ -212,6 +212,28 @@ extension EpochStarted {
     }
 }
 
+extension Vedette_V1_LogArchived {
+    init(_ event: LogArchived) {
+        self.init()
+        firstPosition = event.firstPosition
+        lastPosition = event.lastPosition
+        file = event.file
+        lastSeal = .init(event.lastSeal)
+        batchBytes = event.batchByteCount
+        fileBytes = event.fileByteCount
+        actor = .init(event.actor)
+    }
+}
+
+extension LogArchived {
+    init(_ message: Vedette_V1_LogArchived) {
+        self.init(
+            firstPosition: message.firstPosition, lastPosition: message.lastPosition, file: message.file,
+            lastSeal: Array(message.lastSeal), batchByteCount: message.batchBytes,
+            fileByteCount: message.fileBytes, actor: Actor(message.actor))
+    }
+}
+
 private func uniqueID(_ bytes: some Collection<UInt8>, _ place: String) throws(PayloadFault) -> UniqueID {
     guard let id = UniqueID(bytes: bytes) else {
         throw PayloadFault("\(place) has an id of \(bytes.count) bytes instead of 16")

@@ -56,7 +56,8 @@ struct AuditVerify: AsyncParsableCommand {
         if let damage = findings.report.damage {
             findings.faults.append(
                 EventLogError.damaged(
-                    path: directory.path + "/events.lmdb", position: damage.position, what: damage.sentence
+                    path: damage.path ?? directory.path + "/events.lmdb", position: damage.position,
+                    what: damage.sentence
                 ).sentence)
             if !heads.isEmpty {
                 findings.faults.append("the heads were not compared, since the log is damaged")

@@ -141,6 +141,7 @@ private struct Meaning {
             outcome = "failure"
             reason = refused.refusal
         case .epochStarted: action = "start"
+        case .logArchived: action = "backup"
         }
         if reason?.isEmpty == true { reason = nil }
     }

@@ -1,0 +1,67 @@
+import ArgumentParser
+import Conductor
+import Encodings
+import EventLog
+import Glibc
+import Logging
+import Registry
+
+/// Moves old batches into the archive.
+struct Archive: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Move old events into compressed, immutable files; every command reads them as before.",
+        discussion: """
+            Times are RFC 3339 (2026-11-23T01:29:53Z), a date, or how long ago (90s, 5m, 2h, 3d). The events \
+            go to archive/ in the data directory, where they take a few per cent of the space; nothing is \
+            lost, and the seals still prove all of it. Stop the server first: it keeps the directory for \
+            itself.
+
+              vedette archive --before 30d
+            """)
+
+    @OptionGroup var directory: DataDirectory
+    @Option(help: ArgumentHelp("Archive what happened before this time.", valueName: "time"))
+    var before: String
+    @Flag(help: "One JSON object.") var json = false
+
+    func run() async throws {
+        let time = try Moment.time(before, flag: "--before")
+        EventLog.explainDamagedPages(of: directory.path)
+        // Only looks whether there is a log: a mistyped directory must not become a new one.
+        _ = try directory.open()
+        let bar = SharedProgressBar(isShown: !json)
+        var options = Conductor.Options(directory: directory.path)
+        options.version = Vedette.version
+        let report: ArchiveReport
+        do throws(StartFault) {
+            report = try await Conductor.archive(
+                directory: directory.path, before: time, options: options,
+                logger: Logger(label: "vedette") { StreamLogHandler.standardError(label: $0) },
+                progress: { bar.show($0, of: $1) })
+        } catch {
+            bar.finish()
+            throw Failure(error.sentence)
+        }
+        bar.finish()
+        json ? printJSON(report) : print(report)
+    }
+
+    private func print(_ report: ArchiveReport) {
+        let end =
+            report.archivedEnd == 0 ? "nothing is archived" : "archived up to position \(report.archivedEnd)"
+        guard report.eventCount > 0 else { return Swift.print("there was nothing to move; \(end)") }
+        Swift.print(
+            "\(report.eventCount) events moved into \(report.segmentCount) segments: "
+                + "\(report.batchByteCount) bytes became \(report.fileByteCount); \(end)")
+    }
+
+    private func printJSON(_ report: ArchiveReport) {
+        var line = JSONLine()
+        line.add("events", .integer(Int64(clamping: report.eventCount)))
+        line.add("segments", .integer(Int64(report.segmentCount)))
+        line.add("batch_bytes", .integer(Int64(clamping: report.batchByteCount)))
+        line.add("file_bytes", .integer(Int64(clamping: report.fileByteCount)))
+        line.add("archived_end", .integer(Int64(clamping: report.archivedEnd)))
+        Swift.print(line.text)
+    }
+}
