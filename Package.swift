@@ -101,7 +101,9 @@ let package = Package(
         room(
             "Monitoring", "Monitoring",
             ["Registry", collections, logging, nioCore, nioPosix, nioHTTP1, nioSSL]),
-        room("Workflows", "Workflows", ["Registry", "Monitoring", logging]),
+        room(
+            "Workflows", "Workflows",
+            ["Registry", "Monitoring", "AMQP", "OsloMessaging", "Encodings", collections, crypto, logging]),
 
         // Those who ask.
         room(
@@ -158,7 +160,12 @@ let package = Package(
             "ConductorTests",
             ["Conductor", "Registry", "EventLog", "Projections", "Identity", "Threads", "Samples", logging]),
         tests("MonitoringTests", ["Monitoring", "Registry", logging, nioCore, nioPosix, nioSSL]),
-        tests("WorkflowsTests", ["Workflows", "Registry", logging, nioCore, nioPosix]),
+        tests(
+            "WorkflowsTests",
+            [
+                "Workflows", "Registry", "AMQP", "OsloMessaging", "Encodings", "Samples", logging, nioCore,
+                nioPosix,
+            ]),
         tests(
             "VIMDriversTests",
             [

@@ -329,6 +329,25 @@ extension Conductor: CredentialSource {
     }
 }
 
+extension Conductor: AssignmentSource {
+    /// What a VIM wants of its monitor action; nil if it is not registered.
+    public func assignment(of vimID: VIMID) -> MonitorAssignment? {
+        guard let vim = vim(vimID), vim.isRegistered else { return nil }
+        return MonitorAssignment(vim)
+    }
+
+    /// The wanted actions that have reported at least once.
+    public func reportedActions() -> [VIMID: MonitorActionID] {
+        read { table in
+            var actions: [VIMID: MonitorActionID] = [:]
+            table.forEachWatch { id, watch in
+                if watch.reportedAt != nil { actions[id] = watch.actionID }
+            }
+            return actions
+        }
+    }
+}
+
 extension Conductor: RegistryReader {
     /// The VIM, also if it was deregistered; nil if there never was one.
     public func vim(_ id: VIMID) -> VIM? { read { $0.vim(id) } }

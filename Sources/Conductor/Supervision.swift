@@ -10,6 +10,7 @@ public struct Supervisor: Sendable {
     private let conductor: Conductor
     private let owed: OwedLaunches
     private let advice: String?
+    private let isDeaf: @Sendable () -> Bool
     private let reportInterval: Duration
     private let logger: Logger
 
@@ -18,13 +19,15 @@ public struct Supervisor: Sendable {
     /// - Parameters:
     ///   - owed: the launches that the reconciler still owes: such an action cannot speak yet.
     ///   - advice: what to tell an operator when actions were launched and never reported.
+    ///   - isDeaf: whether reports cannot come in now, because what carries them is away.
     public init(
         conductor: Conductor, owed: OwedLaunches = OwedLaunches(), advice: String? = nil,
-        reportInterval: Duration = .seconds(60), logger: Logger
+        isDeaf: @escaping @Sendable () -> Bool = { false }, reportInterval: Duration = .seconds(60), logger: Logger
     ) {
         self.conductor = conductor
         self.owed = owed
         self.advice = advice
+        self.isDeaf = isDeaf
         self.reportInterval = reportInterval
         self.logger = logger
     }
@@ -39,7 +42,7 @@ public struct Supervisor: Sendable {
             let now = ContinuousClock.now - start
             // An action whose reports cannot be stored is not silent: nobody can hear it.
             let lost = watch.scan(
-                conductor.monitorSigns(owed: owed), isDeaf: conductor.isDiskFailing, now: now)
+                conductor.monitorSigns(owed: owed), isDeaf: conductor.isDiskFailing || isDeaf(), now: now)
             tell(lost)
             await withTaskGroup(of: Void.self) { group in
                 for silent in lost {

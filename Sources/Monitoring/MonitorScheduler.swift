@@ -18,7 +18,7 @@ package actor MonitorScheduler {
     private var random: any RandomNumberGenerator & Sendable
     private let clock: MonitorClock
     private let defaults: MonitorSettings
-    private let reportIntervalMilliseconds: UInt32
+    private var reportIntervalMilliseconds: UInt32
     private let prober: Prober
     private let reporter: Reporter
     private let logger: Logger
@@ -36,8 +36,7 @@ package actor MonitorScheduler {
         self.random = random
         self.clock = clock
         self.defaults = defaults
-        reportIntervalMilliseconds = UInt32(
-            clamping: max(1, reportInterval.wholeMicroseconds / 1_000))
+        reportIntervalMilliseconds = MonitorScheduler.milliseconds(reportInterval)
         self.prober = prober
         self.reporter = reporter
         self.logger = logger
@@ -82,6 +81,15 @@ package actor MonitorScheduler {
     /// Stops an action.
     package func stop(_ vimID: VIMID, actionID: MonitorActionID) {
         _ = fleet.stop(vimID, actionID: actionID)
+    }
+
+    /// Actions launched or adjusted from now on report this often although nothing is new.
+    package func setReportInterval(_ interval: Duration) {
+        reportIntervalMilliseconds = MonitorScheduler.milliseconds(interval)
+    }
+
+    private static func milliseconds(_ interval: Duration) -> UInt32 {
+        UInt32(clamping: max(1, interval.wholeMicroseconds / 1_000))
     }
 
     /// The last probes of a VIM; nil if nothing probes it here.

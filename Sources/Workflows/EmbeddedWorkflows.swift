@@ -1,5 +1,4 @@
 public import Logging
-import Monitoring
 public import Registry
 
 /// Runs monitor actions inside this process: one scheduler for all of them, no task or thread per VIM.
@@ -7,8 +6,7 @@ public final class EmbeddedWorkflows: MonitorBackend, ProbeJournal {
     /// The word stored with launches and stops.
     public let name = "embedded"
 
-    private let scheduler: MonitorScheduler
-    private let bench: ProbeBench
+    private let host: ActionHost
 
     /// Prepares everything and starts nothing; ``run()`` does the work.
     ///
@@ -24,48 +22,34 @@ public final class EmbeddedWorkflows: MonitorBackend, ProbeJournal {
         submitter: any CommandSubmitter, credentials: any CredentialSource, defaults: MonitorSettings,
         reportInterval: Duration = .seconds(60), logger: Logger
     ) {
-        let bench = ProbeBench(credentials: credentials, logger: logger)
-        self.bench = bench
-        scheduler = MonitorScheduler(
-            limits: .fitting(openFilesMax: OpenFiles.raisedMax()), defaults: defaults,
-            reportInterval: reportInterval, random: SystemRandomNumberGenerator(), logger: logger,
-            prober: { await bench.probe($0) },
+        host = ActionHost(
+            credentials: credentials, defaults: defaults, reportInterval: reportInterval, logger: logger,
             reporter: { (report) async throws(CommandFailure) in try await submitter.report(report) })
     }
 
     /// Works until its task is cancelled, then ends within a second; call it once.
-    public func run() async throws {
-        await bench.start()
-        await scheduler.run()
-        await bench.stop()
-    }
+    public func run() async throws { await host.run() }
 
     /// The actions that run now.
     public func sightings(of vims: Set<VIMID>?) async -> [VIMID: [MonitorSighting]] {
-        guard let vims else { return await scheduler.running.mapValues { [MonitorSighting($0)] } }
-        return await scheduler.running(of: vims).mapValues { [MonitorSighting($0)] }
+        await host.running(of: vims).mapValues { [MonitorSighting($0)] }
     }
 
     /// Starts an action; whatever runs for the same VIM under another id is stopped first.
-    public func launch(_ assignment: MonitorAssignment) async throws {
-        await bench.forgetCredentials(of: assignment.vimID)
-        await scheduler.launch(assignment)
-    }
+    public func launch(_ assignment: MonitorAssignment) async throws { await host.launch(assignment) }
 
     /// Hands a running action new settings, which it always takes; does nothing if it does not run.
     @discardableResult
     public func adjust(_ assignment: MonitorAssignment) async -> Bool {
-        await bench.forgetCredentials(of: assignment.vimID)
-        await scheduler.adjust(assignment)
+        await host.adjust(assignment)
         return true
     }
 
     /// Stops an action; does nothing if it does not run.
     public func stop(_ vimID: VIMID, actionID: MonitorActionID) async {
-        await scheduler.stop(vimID, actionID: actionID)
-        await bench.forgetCredentials(of: vimID)
+        await host.stop(vimID, actionID: actionID)
     }
 
     /// The last probes of a VIM; nil if nothing probes it here.
-    public func record(of vimID: VIMID) async -> ProbeRecord? { await scheduler.record(of: vimID) }
+    public func record(of vimID: VIMID) async -> ProbeRecord? { await host.record(of: vimID) }
 }

@@ -78,6 +78,12 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     actionID: .sample(3), reason: .monitorLost, detail: "no report for 180 s",
                     actor: .conductor))),
         Golden(
+            "vim.monitor_assigned-1-handed_back",
+            .vimMonitorAssigned(
+                VIMMonitorAssigned(
+                    actionID: .sample(4), reason: .handedBack, detail: "edge-1 is stopping",
+                    actor: .conductor))),
+        Golden(
             "vim.monitor_launched-1",
             .vimMonitorLaunched(VIMMonitorNoted(actionID: .sample(3), backend: "embedded"))),
         Golden(

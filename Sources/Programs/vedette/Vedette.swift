@@ -25,7 +25,10 @@ struct Vedette: AsyncParsableCommand {
             well as without one. Exit codes: 0 done, 1 failed or not found, 2 the command was not understood.
             """,
         version: version,
-        subcommands: [Serve.self, VIMCommand.self, Audit.self, Rebuild.self, Archive.self])
+        subcommands: [
+            Serve.self, WorkerCommand.self, WorkersCommand.self, VIMCommand.self, Audit.self, Archive.self,
+            Rebuild.self,
+        ])
 
     static func main() async {
         do {

@@ -175,6 +175,8 @@ public enum AssignmentReason: UInt8, Sendable, CaseIterable {
     case operatorAsked = 4
     /// Its settings changed, and where it runs it cannot be told.
     case settingsChanged = 5
+    /// Who carried the action before gave it back: it stops, or others have more room.
+    case handedBack = 6
 
     /// The word shown to people and programs.
     public var word: String {
@@ -184,6 +186,7 @@ public enum AssignmentReason: UInt8, Sendable, CaseIterable {
         case .monitorLost: "monitor_lost"
         case .operatorAsked: "operator_asked"
         case .settingsChanged: "settings_changed"
+        case .handedBack: "handed_back"
         }
     }
 }

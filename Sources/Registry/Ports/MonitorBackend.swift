@@ -88,6 +88,14 @@ extension MonitorBackend {
     public var adviceOnSilence: String? { nil }
 }
 
+/// Tells a backend whose actions run elsewhere what the registry wants, at the moment it is asked.
+public protocol AssignmentSource: Sendable {
+    /// What a VIM wants of its monitor action; nil if it is not registered.
+    func assignment(of vimID: VIMID) -> MonitorAssignment?
+    /// The wanted actions that have reported at least once: they were started, whoever remembers it.
+    func reportedActions() -> [VIMID: MonitorActionID]
+}
+
 /// Gives monitors what a probe needs and the assignment must not hold.
 public protocol CredentialSource: Sendable {
     /// The VIM's whole `auth_cred` in clear, as JSON; nil if the VIM is gone, the action is not the

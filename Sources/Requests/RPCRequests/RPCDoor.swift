@@ -31,15 +31,17 @@ package struct RPCDoor: Sendable {
     private let server: RPCServer
 
     /// A door that opens with ``run()``.
+    ///
+    /// - Parameter others: methods of rooms that the door does not know, such as workers'.
     package init(
         _ configuration: Configuration, submitter: any CommandSubmitter, reader: any RegistryReader,
-        logger: Logger
+        others: [any RPCMethod] = [], logger: Logger
     ) {
         server = RPCServer(
             configuration.url, options: configuration.options,
             interface: RPCDoor.interface(
                 submitter: submitter, reader: reader,
-                acceptsReportsWithoutAction: configuration.acceptsReportsWithoutAction),
+                acceptsReportsWithoutAction: configuration.acceptsReportsWithoutAction, others: others),
             logger: logger)
     }
 
@@ -51,7 +53,8 @@ package struct RPCDoor: Sendable {
 
     /// Every method the conductor answers.
     package static func interface(
-        submitter: any CommandSubmitter, reader: any RegistryReader, acceptsReportsWithoutAction: Bool
+        submitter: any CommandSubmitter, reader: any RegistryReader, acceptsReportsWithoutAction: Bool,
+        others: [any RPCMethod] = []
     ) -> RPCInterface {
         RPCInterface(
             version: version,
@@ -59,6 +62,6 @@ package struct RPCDoor: Sendable {
                 UpdateVIMMethod(
                     submitter: submitter, reader: reader,
                     acceptsReportsWithoutAction: acceptsReportsWithoutAction)
-            ])
+            ] + others)
     }
 }

@@ -77,6 +77,7 @@ struct Serve: AsyncParsableCommand {
         help: ArgumentHelp("Minutes from one signed head to the next (default: 5).", valueName: "minutes"))
     var headInterval: Double?
     @OptionGroup(title: "RabbitMQ") var rpc: RPCFlags
+    @OptionGroup(title: "Where monitor actions run") var workflows: WorkflowsFlags
     @Option(
         help: ArgumentHelp(
             "trace, debug, info, notice, warning or error (default: info).", valueName: "level"))

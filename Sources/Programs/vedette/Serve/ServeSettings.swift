@@ -3,6 +3,7 @@ import Logging
 import RESTRequests
 import RPCRequests
 import Registry
+import Workflows
 
 /// Everything `vedette serve` can be told, from flags, environment and file, checked.
 struct ServeSettings: Sendable {
@@ -20,6 +21,10 @@ struct ServeSettings: Sendable {
     var publishing: HeadPublishing?
     /// The door for monitor actions on RabbitMQ; nil if there is none.
     var rpc: RPCDoor.Configuration?
+    /// Where monitor actions run.
+    var workflows: WorkflowsChoice
+    /// What workers must know to open credentials.
+    var workerSecret: WorkerSecret?
 
     /// What a configuration file may hold.
     static let keys =
@@ -29,10 +34,10 @@ struct ServeSettings: Sendable {
             "listen", "log-level", "master-key-file",
             "monitor-failure-threshold", "monitor-interval", "monitor-probe", "monitor-success-threshold",
             "monitor-timeout", "registration-check", "replace-master-key", "report-interval",
-        ] + RPCFlags.keys).sorted()
+        ] + RPCFlags.keys + WorkflowsFlags.keys).sorted()
 
     init(_ flags: Serve) async throws {
-        let sources = try await SettingsSources(file: flags.configurationFile)
+        let sources = try await SettingsSources(file: flags.configurationFile, keys: ServeSettings.keys)
         directory =
             try flags.directory.dataDirectory ?? sources.text("data-directory") ?? DataDirectory.standard
         (host, port) = try ServeSettings.address(
@@ -76,6 +81,8 @@ struct ServeSettings: Sendable {
         reportInterval = .milliseconds(Int64(interval * 1_000))
         publishing = try ServeSettings.publishing(flags, sources)
         rpc = try flags.rpc.configuration(sources)
+        workflows = try flags.workflows.choice(sources, hasBroker: rpc != nil)
+        workerSecret = try flags.workflows.secret.secret(sources)
         logLevel =
             try ServeSettings.choice(try flags.logLevel ?? sources.text("log-level"), "--log-level") ?? .info
     }

@@ -10,7 +10,6 @@ import Registry
 import ServiceLifecycle
 import UnixSignals
 import VIMDrivers
-import Workflows
 
 /// The wiring of `vedette serve`: log and conductor, monitors, and the REST door, in one service group.
 struct Server {
@@ -65,13 +64,11 @@ struct Server {
     }
 
     private func serve(_ conductor: Conductor, client: VIMHTTPClient, logger: Logger) async throws {
-        let workflows = EmbeddedWorkflows(
-            submitter: conductor, credentials: conductor, defaults: settings.monitor,
-            reportInterval: settings.reportInterval, logger: logger)
-        let reconciler = Reconciler(conductor: conductor, backend: workflows, logger: logger)
+        let workflows = ChosenBackend(settings, conductor: conductor, logger: logger)
+        let reconciler = Reconciler(conductor: conductor, backend: workflows.backend, logger: logger)
         let supervisor = Supervisor(
-            conductor: conductor, owed: reconciler.owed, advice: workflows.adviceOnSilence,
-            reportInterval: settings.reportInterval, logger: logger)
+            conductor: conductor, owed: reconciler.owed, advice: workflows.backend.adviceOnSilence,
+            isDeaf: workflows.isDeaf, reportInterval: settings.reportInterval, logger: logger)
         let publisher = settings.publishing.map { HeadPublisher($0, conductor: conductor, logger: logger) }
         var rest = RESTConfiguration(
             legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,
@@ -82,7 +79,7 @@ struct Server {
             drivers: [
                 .openstack: OpenStackDriver(client: client), .kubernetes: KubernetesDriver(client: client),
             ],
-            probes: workflows,
+            probes: workflows.probes,
             configuration: rest,
             logger: logger)
         let (host, directory) = (settings.host, settings.directory)
@@ -99,7 +96,8 @@ struct Server {
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
         if let publisher { services.append(.init(service: Loop { await publisher.run() })) }
         let rpc = settings.rpc.map {
-            RPCDoor($0, submitter: conductor, reader: conductor, logger: logger)
+            RPCDoor(
+                $0, submitter: conductor, reader: conductor, others: workflows.methods, logger: logger)
         }
         if let rpc { services.append(.init(service: Loop { await rpc.run() })) }
         var group = ServiceGroupConfiguration(

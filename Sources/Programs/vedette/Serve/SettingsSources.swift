@@ -7,12 +7,13 @@ import Yams
 struct SettingsSources {
     private var providers: [(name: (String) -> String, provider: any ConfigProvider)]
 
-    init(file flag: String?) async throws {
+    /// - Parameter keys: what the file may hold.
+    init(file flag: String?, keys: [String]) async throws {
         let environment = EnvironmentVariablesProvider().prefixKeys(with: "vedette")
         providers = [({ "VEDETTE_" + $0.uppercased().replacing("-", with: "_") }, environment)]
         let named = flag ?? ProcessInfo.processInfo.environment["VEDETTE_CONFIGURATION_FILE"]
         guard let path = named, !path.isEmpty else { return }
-        try checkKeys(of: path)
+        try checkKeys(of: path, known: keys)
         do {
             let file = try await FileProvider<YAMLSnapshot>(filePath: FilePath(path))
             providers.append(({ "\(path): \($0)" }, file))
@@ -20,7 +21,7 @@ struct SettingsSources {
     }
 
     /// A misspelt key would be passed over in silence.
-    private func checkKeys(of path: String) throws {
+    private func checkKeys(of path: String, known: [String]) throws {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw Failure.usage("--configuration-file \(path): there is no file that can be read")
         }
@@ -30,10 +31,10 @@ struct SettingsSources {
         } catch {
             throw Failure.usage("--configuration-file \(path): it cannot be read as YAML (\(error))")
         }
-        for key in keys where !ServeSettings.keys.contains(key) {
+        for key in keys where !known.contains(key) {
             throw Failure.usage(
                 "--configuration-file \(path): '\(key)' is no option; there are "
-                    + ServeSettings.keys.joined(separator: ", "))
+                    + known.joined(separator: ", "))
         }
     }
 

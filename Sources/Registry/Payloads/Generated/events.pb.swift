@@ -366,7 +366,7 @@ nonisolated struct Vedette_V1_VIMMonitorAssigned: Sendable {
   /// 16 bytes
   var actionID: Data = Data()
 
-  /// 1 registered, 2 endpoint changed, 3 monitor lost, 4 operator asked, 5 settings changed
+  /// 1 registered, 2 endpoint changed, 3 monitor lost, 4 operator asked, 5 settings changed, 6 handed back
   var reason: UInt32 = 0
 
   var detail: String = String()
