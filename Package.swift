@@ -19,6 +19,7 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioFoundation = Target.Dependency.product(name: "NIOFoundationCompat", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -119,14 +120,20 @@ let package = Package(
         room(
             "RPCRequests", "Requests/RPCRequests",
             ["Registry", "Projections", "OsloMessaging", "AMQP", "Encodings", logging]),
+        room(
+            "OperatorRequests", "Requests/OperatorRequests",
+            [
+                "Registry", asyncHTTPClient, hummingbird, logging, nioCore, nioFoundation, nioHTTP1,
+                serviceLifecycle,
+            ]),
 
         // Programs wire everything and decide nothing.
         .executableTarget(
             name: "vedette",
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
-                "VIMDrivers", "RESTRequests", "RPCRequests", "OsloMessaging", "AMQP", "Encodings", "Auditing",
-                argumentParser, asyncHTTPClient,
+                "VIMDrivers", "RESTRequests", "RPCRequests", "OperatorRequests", "OsloMessaging", "AMQP",
+                "Encodings", "Auditing", argumentParser, asyncHTTPClient,
                 configuration,
                 crypto, logging, nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
@@ -179,6 +186,10 @@ let package = Package(
                 hummingbirdTesting, logging,
                 nioCore, nioPosix, serviceLifecycle,
             ]),
+
+        tests(
+            "OperatorRequestsTests",
+            ["OperatorRequests", "Registry", "Samples", logging, serviceLifecycle, nioCore]),
 
         // Tests of the whole: the house's rules, and the real program with its real neighbours.
         .target(

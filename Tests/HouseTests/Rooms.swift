@@ -39,6 +39,7 @@ let house: [Room] = [
     Room(
         "RPCRequests", in: "Requests/RPCRequests",
         sees: ["Registry", "Projections", "OsloMessaging", "AMQP", "Encodings"]),
+    Room("OperatorRequests", in: "Requests/OperatorRequests", sees: ["Registry"]),
 
     // The domain is pure: no disk, network, clock or thread, so no Foundation either.
     // Generated code holds bytes as Data; that stays in one folder.

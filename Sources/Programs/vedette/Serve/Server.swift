@@ -3,6 +3,7 @@ import EventLog
 import Foundation
 import Glibc
 import Logging
+import OperatorRequests
 import Projections
 import RESTRequests
 import RPCRequests
@@ -82,6 +83,8 @@ struct Server {
             probes: workflows.probes,
             configuration: rest,
             logger: logger)
+        let operators = OperatorDoor(
+            directory: settings.directory, tasks: operatorTasks(conductor), logger: logger)
         let (host, directory) = (settings.host, settings.directory)
         let service = door.service(host: host, port: settings.port) { port in
             let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -105,12 +108,16 @@ struct Server {
                 .init(service: Loop { try await workflows.run() }),
                 .init(service: Loop { await supervisor.run() }),
                 .init(service: Loop { await reconciler.run() }),
+                .init(service: operators),
                 .init(service: service),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(4)
         group.maximumCancellationDuration = .seconds(4)
         try await ServiceGroup(configuration: group).run()
     }
+
+    /// What operators may ask of the running server.
+    private func operatorTasks(_ conductor: Conductor) -> [any OperatorTask] { [] }
 
     private func failure(_ error: any Error) -> any Error {
         let text = "\(error)"
