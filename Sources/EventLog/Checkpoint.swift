@@ -37,7 +37,7 @@ extension EventLog {
             checkpoint.rows[$0..<min($0 + Limits.checkpointChunkByteMax, checkpoint.rows.count)]
         }
         let front = EventLog.front(of: checkpoint, chunkCount: chunks.count)
-        try writeAside { (transaction) throws(LMDBError) in
+        try write { (transaction) throws(LMDBError) in
             try transaction.removeAll(in: checkpoints)
             try transaction.put(front, for: EventLog.key(0), in: checkpoints)
             for (index, chunk) in chunks.enumerated() {
@@ -50,7 +50,7 @@ extension EventLog {
     ///
     /// Must be called by the one writer thread, or beside no server.
     public func dropCheckpoint() throws(EventLogError) {
-        try writeAside { (transaction) throws(LMDBError) in try transaction.removeAll(in: checkpoints) }
+        try write { (transaction) throws(LMDBError) in try transaction.removeAll(in: checkpoints) }
     }
 
     /// The stored checkpoint; nil if there is none or its checksum does not hold: then replay everything.

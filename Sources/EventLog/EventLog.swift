@@ -79,6 +79,8 @@ public final class EventLog: Sendable {
     private let lock: DirectoryLock?
     private let knownHead: Mutex<Head>
     private let commitCount = Atomic<Int>(0)
+    /// Set once the device failed under a commit.
+    private let deviceFault = Mutex<EventLogError?>(nil)
     private let openPath: OpenPath
 
     /// The last durable place, as far as this object knows: a reader refreshes it with ``refreshHead()``.
@@ -102,9 +104,9 @@ public final class EventLog: Sendable {
         case .write:
             try EventLog.makeDirectory(directory)
             lock = try DirectoryLock(directory: directory)
+            try EventLog.make(path)
         case .read, .maintain:
             lock = nil
-            // The writer makes the file empty and fills it right after.
             var facts = stat()
             guard stat(path, &facts) == 0, facts.st_size > 0 else {
                 throw .directory(
@@ -162,19 +164,17 @@ public final class EventLog: Sendable {
         }
         precondition(sealing.before == head, "a batch follows the one it was sealed behind")
         let position = batch.firstPosition
-        do throws(TransactionError<LMDBError>) {
-            try batch.withBytes { (bytes) throws(TransactionError<LMDBError>) in
-                try environment.write { (transaction) throws(LMDBError) in
-                    try withUnsafeBytes(of: position) { (key) throws(LMDBError) in
-                        try transaction.append(byteCount: bytes.count, for: key, in: batches) {
-                            $0.copyMemory(from: bytes)
-                        }
+        try batch.withBytes { (bytes) throws(EventLogError) in
+            try write { (transaction) throws(LMDBError) in
+                try withUnsafeBytes(of: position) { (key) throws(LMDBError) in
+                    try transaction.append(byteCount: bytes.count, for: key, in: batches) {
+                        $0.copyMemory(from: bytes)
                     }
-                    for change in changes { try apply(change, in: transaction) }
-                    if let segment { try enter(segment, in: transaction) }
                 }
+                for change in changes { try apply(change, in: transaction) }
+                if let segment { try enter(segment, in: transaction) }
             }
-        } catch { throw EventLogError(error.error, path: path, mapByteCount: mapByteCount) }
+        }
         knownHead.withLock { $0 = sealing.after }
         freeDeadReadersNowAndThen()
         return sealing.after
@@ -245,12 +245,23 @@ public final class EventLog: Sendable {
         try transaction.put(segment.bytes, for: key, in: segments)
     }
 
-    /// Runs a write transaction that is not an append: the checkpoint's.
-    func writeAside(
+    /// Runs a write transaction: everything that is ever written goes through here.
+    ///
+    /// A device that failed is not tried again. Why: after a failed sync the kernel takes the pages for
+    /// written, so that the next sync succeeds without them, and a failed write of LMDB's first pages may
+    /// have happened. What is stored then is known only by opening the file anew.
+    func write(
         _ body: (borrowing WriteTransaction) throws(LMDBError) -> Void
     ) throws(EventLogError) {
-        do throws(TransactionError<LMDBError>) { try environment.write(body) } catch {
-            throw EventLogError(error.error, path: path, mapByteCount: mapByteCount)
+        if let fault = deviceFault.withLock({ $0 }) { throw fault }
+        while true {
+            do throws(TransactionError<LMDBError>) { return try environment.write(body) } catch {
+                if error.error == .mapFull, environment.growMap() { continue }
+                let fault = EventLogError(
+                    error.error, path: path, mapByteCount: environment.usage.mapByteCount)
+                if case .deviceFailed = fault { deviceFault.withLock { $0 = fault } }
+                throw fault
+            }
         }
     }
 
@@ -319,6 +330,22 @@ extension EventLog {
         if let checksum, checksum != EventLog.checksum(ofIdentity: identity ?? []) {
             throw .damaged(path: path, position: 0, what: "its identity does not match its checksum")
         }
+    }
+
+    /// Makes a new log, if there is none, under another name until it is whole: LMDB writes its first pages
+    /// without a sync, and a power cut amid that would leave a file that no version opens.
+    private static func make(_ path: String) throws(EventLogError) {
+        var facts = stat()
+        if stat(path, &facts) == 0, facts.st_size > 0 { return }
+        let draft = path + ".new"
+        unlink(draft)
+        defer { unlink(draft + "-lock") }
+        do throws(LMDBError) {
+            // Large enough for what every log begins with; whoever opens it sets more aside.
+            let environment = try Environment(path: draft, options: .init(mapByteCount: 1 << 20))
+            _ = try settle(environment, access: .write)
+        } catch { throw EventLogError(error, path: path) }
+        guard rename(draft, path) == 0 else { throw DirectoryLock.unusable(path) }
     }
 
     /// Writes format and identity into a new file, and reads the identity.

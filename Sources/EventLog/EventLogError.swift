@@ -20,14 +20,20 @@ public enum EventLogError: Error, Hashable, Sendable {
     case noSpace(path: String)
     /// The address range set aside is used up; its size is in bytes.
     case mapFull(path: String, byteCount: Int)
+    /// The file may not grow any more: a limit of the process or of the file system.
+    case fileTooLarge(path: String)
+    /// The file system takes no writes.
+    case readOnly(path: String)
+    /// The device failed under a commit: what reached it is not known, so nothing more is written.
+    case deviceFailed(path: String, words: String)
     /// The system or the library failed otherwise; the code is an errno or LMDB's.
     case system(path: String, code: Int32, words: String)
 
     /// Whether the same call may succeed later, once the cause is gone.
     public var isRetriable: Bool {
         switch self {
-        case .noSpace, .mapFull, .inUse: true
-        case .directory, .newerFormat, .damaged, .system: false
+        case .noSpace, .mapFull, .inUse, .fileTooLarge, .readOnly: true
+        case .directory, .newerFormat, .damaged, .deviceFailed, .system: false
         }
     }
 
@@ -48,7 +54,17 @@ public enum EventLogError: Error, Hashable, Sendable {
         case .noSpace(let path):
             return "no space left on the device of \(path): free some, writing resumes by itself"
         case .mapFull(let path, let byteCount):
-            return "\(path) has reached its map size of \(byteCount) bytes: start with a larger map size"
+            return "\(path) has reached its map size of \(byteCount) bytes: start with a larger map size, or "
+                + "with more address space (ulimit -v)"
+        case .fileTooLarge(let path):
+            return "\(path) may not grow any more: raise the limit (ulimit -f, LimitFSIZE=, or the file "
+                + "system's own) and start again; nothing was stored"
+        case .readOnly(let path):
+            return "\(path) is on a read-only file system: mount it writable, writing resumes by itself"
+        case .deviceFailed(let path, let words):
+            return
+                "\(path): the device failed under a commit (\(words)), so nothing more is written: see what "
+                + "the kernel says of it (dmesg), then start the server again, which knows what was stored"
         case .system(let path, let code, let words):
             return "\(path): \(words) (code \(code))"
         }
@@ -58,12 +74,14 @@ public enum EventLogError: Error, Hashable, Sendable {
     init(_ error: LMDBError, path: String, mapByteCount: Int = 0) {
         switch error {
         case .noSpace: self = .noSpace(path: path)
+        case .quotaExceeded: self = .noSpace(path: path)
+        case .fileTooLarge: self = .fileTooLarge(path: path)
+        case .readOnlyFileSystem: self = .readOnly(path: path)
         // LMDB calls a write that was cut short an input/output error, whatever cut it.
         case .inputOutput where EventLogError.isFull(path): self = .noSpace(path: path)
-        case .panic:
-            self = .system(
-                path: path, code: error.code,
-                words: "an earlier write to the file's first pages failed: restart, and check the device")
+        case .inputOutput where EventLogError.isAtSizeLimit(path): self = .fileTooLarge(path: path)
+        // After a failed write to its first pages the library refuses everything.
+        case .inputOutput, .panic: self = .deviceFailed(path: path, words: error.description)
         case .mapFull: self = .mapFull(path: path, byteCount: mapByteCount)
         case _ where error.isDamage: self = .damaged(path: path, position: 0, what: error.description)
         default: self = .system(path: path, code: error.code, words: error.description)
@@ -75,5 +93,13 @@ public enum EventLogError: Error, Hashable, Sendable {
         var facts = statvfs()
         guard statvfs(path, &facts) == 0 else { return false }
         return facts.f_bavail * facts.f_frsize < 256 * 1_024
+    }
+    /// Whether the file is about as large as a file of this process may be.
+    private static func isAtSizeLimit(_ path: String) -> Bool {
+        var (limit, facts) = (rlimit(), stat())
+        guard getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0,
+            limit.rlim_cur < rlim_t(Int64.max), stat(path, &facts) == 0
+        else { return false }
+        return rlim_t(facts.st_size) + 256 * 1_024 > limit.rlim_cur
     }
 }

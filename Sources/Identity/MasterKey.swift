@@ -67,10 +67,19 @@ public struct MasterKey: Sendable {
         let line = Array((text + "\n").utf8)
         // A link, since a rename would put the key over one that another process made meanwhile.
         guard write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0,
-            link(draft, path) == 0
+            link(draft, path) == 0, MasterKey.syncDirectory(of: path)
         else { throw MasterKeyFault(path, "cannot be written (\(systemWords()))") }
         guard let key = MasterKey(bytes: fresh) else { throw MasterKeyFault(path, "has no 32 bytes") }
         self = key
+    }
+
+    /// A key that was synced is lost all the same, and every credential with it, if its name never was.
+    private static func syncDirectory(of path: String) -> Bool {
+        let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return fsync(descriptor) == 0
     }
 
     private static func bytes(ofHexadecimal digits: [UInt8]) -> [UInt8]? {

@@ -1,11 +1,37 @@
 import LMDB
 import Samples
+import Synchronization
 import Testing
 
 @testable import EventLog
 
 @Suite("Writing a log")
 struct WritingTests {
+    @Test("A map smaller than was asked for grows with the file, while readers read")
+    func mapGrows() async throws {
+        try await withTemporaryDirectory { (directory: String) async throws in
+            // No machine has so much address space.
+            let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 56)
+            #expect(log.environment.usage.mapByteCount == 64 << 20)
+            let payload = [UInt8](repeating: 7, count: 4 << 20)
+            let done = Flag()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    while !done.isSet.load(ordering: .relaxed) {
+                        _ = try log.head(at: 1)
+                        _ = try log.refreshHead()
+                        await Task.yield()
+                    }
+                }
+                for _ in 0..<25 { try log.append([Said(payload: payload)]) }
+                done.isSet.store(true, ordering: .relaxed)
+                try await group.waitForAll()
+            }
+            #expect(log.environment.usage.mapByteCount == 128 << 20)
+            #expect(try log.events().count == 25)
+        }
+    }
+
     @Test("A full map throws, leaves the log intact and readable, and a larger map goes on")
     func mapFull() throws {
         try withTemporaryDirectory { directory in
@@ -131,4 +157,8 @@ struct WritingTests {
         #expect(EventLogError(.corrupted, path: "/d").damagedPosition == 0)
         #expect(EventLogError(.inputOutput, path: "/d").isRetriable == false)
     }
+}
+
+private final class Flag: Sendable {
+    let isSet = Atomic<Bool>(false)
 }

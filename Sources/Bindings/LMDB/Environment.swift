@@ -16,6 +16,9 @@ public final class Environment: @unchecked Sendable {
     // Sendable because LMDB environments may be used by any thread (`mdb_env_create`), and the pointer
     // never changes until deinit.
     private let handle: OpaquePointer
+    /// Transactions share it; whoever moves the map has it alone.
+    private let mapGate = MapGate()
+    private let mapByteMax: Int
     /// The path of the data file.
     public let path: String
 
@@ -23,7 +26,11 @@ public final class Environment: @unchecked Sendable {
     public struct Options: Sendable {
         /// Only read; the lock file must still be writable.
         public var readOnly = false
-        /// Size of the address range set aside, in bytes; the file grows only as it is used.
+        /// The most bytes the file may have.
+        ///
+        /// So much address space is set aside, and the file grows within it as it is used. Where the
+        /// machine gives less, a smaller map is made, and ``Environment/growMap()`` makes it larger when
+        /// it is full.
         public var mapByteCount: Int
         /// How many named databases there may be.
         public var databaseCountMax: UInt32 = 8
@@ -44,8 +51,9 @@ public final class Environment: @unchecked Sendable {
         guard let handle else { throw LMDBError(code: ENOMEM) }
         self.handle = handle
         self.path = path
+        mapByteMax = options.mapByteCount
         // From here on a throw runs deinit, which closes.
-        try check(mdb_env_set_mapsize(handle, options.mapByteCount))
+        try check(mdb_env_set_mapsize(handle, AddressSpace.mapByteCount(most: mapByteMax, path: path)))
         try check(mdb_env_set_maxdbs(handle, options.databaseCountMax))
         // A failed assertion means a damaged page; after this call the library aborts the process.
         try check(mdb_env_set_assert(handle) { _, _ in MapGuard.end() })
@@ -61,6 +69,8 @@ public final class Environment: @unchecked Sendable {
         _ body: (borrowing ReadTransaction) throws(Failure) -> Result
     ) throws(TransactionError<Failure>) -> Result {
         let transaction: ReadTransaction
+        do throws(LMDBError) { try mapGate.enter() } catch { throw .library(error) }
+        defer { mapGate.leave() }
         do throws(LMDBError) {
             transaction = try ReadTransaction(handle: begin(flags: UInt32(MDB_RDONLY)))
         } catch { throw .library(error) }
@@ -73,6 +83,8 @@ public final class Environment: @unchecked Sendable {
         _ body: (borrowing WriteTransaction) throws(Failure) -> Result
     ) throws(TransactionError<Failure>) -> Result {
         let transaction: WriteTransaction
+        do throws(LMDBError) { try mapGate.enter() } catch { throw .library(error) }
+        defer { mapGate.leave() }
         do throws(LMDBError) {
             transaction = try WriteTransaction(handle: begin(flags: 0))
         } catch { throw .library(error) }
@@ -92,6 +104,8 @@ public final class Environment: @unchecked Sendable {
         let readOnly = stored & UInt32(MDB_RDONLY) != 0
         if !readOnly { flags |= UInt32(MDB_CREATE) }
         if integerKeys { flags |= UInt32(MDB_INTEGERKEY) }
+        try mapGate.enter()
+        defer { mapGate.leave() }
         let transaction = try begin(flags: readOnly ? UInt32(MDB_RDONLY) : 0)
         var identifier: MDB_dbi = 0
         let code = mdb_dbi_open(transaction, name, flags, &identifier)
@@ -106,9 +120,28 @@ public final class Environment: @unchecked Sendable {
 
     /// Makes the map so many bytes large, or takes over the size another process gave it (0).
     ///
-    /// No transaction of this process may be open.
+    /// Waits until no transaction of this process is open.
+    ///
+    /// - Throws: ENOMEM, with the map as it was, if the address space has no room.
     public func resizeMap(to byteCount: Int) throws(LMDBError) {
+        try mapGate.close()
+        defer { mapGate.leave() }
+        // The library lets go of the map before it makes the new one, and has none if that fails.
+        guard byteCount == 0 || AddressSpace.hasRoom(for: byteCount) else { throw .noMemory }
         try check(mdb_env_set_mapsize(handle, byteCount))
+    }
+
+    /// Makes a full map larger, if a smaller one was made at first than the options allow.
+    ///
+    /// False if it is as large as it may become; not inside a transaction.
+    public func growMap() -> Bool {
+        let now = usage.mapByteCount
+        // Doubled; where that has no room, by less.
+        for wish in [now * 2, now + now / 2, now + now / 8] {
+            let byteCount = AddressSpace.roundedToPages(min(wish, mapByteMax))
+            if byteCount > now, (try? resizeMap(to: byteCount)) != nil { return true }
+        }
+        return false
     }
 
     /// The size of the map in bytes, and how many bytes of it the file uses.
@@ -133,7 +166,10 @@ public final class Environment: @unchecked Sendable {
         var code = mdb_txn_begin(handle, nil, flags, &transaction)
         if code == MDB_MAP_RESIZED {
             // Another process grew the file beyond our map: take its size over and try once more.
-            try check(mdb_env_set_mapsize(handle, 0))
+            mapGate.leave()
+            let moved = Result { () throws(LMDBError) in try resizeMap(to: 0) }
+            try mapGate.enter()
+            try moved.get()
             code = mdb_txn_begin(handle, nil, flags, &transaction)
         }
         try check(code)

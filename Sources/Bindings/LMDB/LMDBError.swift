@@ -32,8 +32,16 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let panic = LMDBError(code: MDB_PANIC)
     /// No room on the device.
     public static let noSpace = LMDBError(code: ENOSPC)
+    /// The user's quota is used up.
+    public static let quotaExceeded = LMDBError(code: EDQUOT)
+    /// The file may not grow any more (`ulimit -f`, or the file system's own limit).
+    public static let fileTooLarge = LMDBError(code: EFBIG)
+    /// The file system takes no writes.
+    public static let readOnlyFileSystem = LMDBError(code: EROFS)
     /// The device failed to read or write.
     public static let inputOutput = LMDBError(code: EIO)
+    /// No memory, or no room in the address space.
+    public static let noMemory = LMDBError(code: ENOMEM)
 
     /// Whether the file itself is damaged or foreign.
     public var isDamage: Bool {

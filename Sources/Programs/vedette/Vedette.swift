@@ -31,6 +31,8 @@ struct Vedette: AsyncParsableCommand {
         ])
 
     static func main() async {
+        // A file that may not grow any more is an error that is told; by itself it would kill the process.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
