@@ -155,6 +155,10 @@ let package = Package(
         tests(
             "RPCRequestsTests",
             ["RPCRequests", "OsloMessaging", "Registry", "Projections", "Encodings", "Samples"]),
+        .executableTarget(
+            name: "conductor-load",
+            dependencies: ["Registry", "Projections", "Conductor", "Samples", "Recording", logging],
+            path: "Tests/Fixtures/ConductorLoad", swiftSettings: settings),
         tests("LMDBTests", ["LMDB", "Samples"]),
         tests(
             "AuditingTests",
@@ -197,6 +201,8 @@ let package = Package(
             path: "Tests/Fixtures/Harness", swiftSettings: settings),
         tests("HouseTests", []),
         tests("IntegrationTests", ["Harness", "OsloMessaging", "AMQP", "Encodings", logging]),
-        tests("FaultTests", ["Harness"]),
+        tests(
+            "FaultTests",
+            ["Harness", "Recording", "Registry", "EventLog", "Projections", "Conductor", logging]),
     ]
 )

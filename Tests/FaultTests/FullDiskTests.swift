@@ -83,7 +83,7 @@ struct FullDiskTests {
 
 }
 
-private func withTmpfs(_ path: String, megabytes: Int, _ body: () async throws -> Void) async throws {
+func withTmpfs(_ path: String, megabytes: Int, _ body: () async throws -> Void) async throws {
     let mounted = try await run("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path])
     guard mounted.exitCode == 0 else { throw HarnessError("mount: \(mounted.errorOutput)") }
     do {
@@ -97,7 +97,7 @@ private func withTmpfs(_ path: String, megabytes: Int, _ body: () async throws -
 }
 
 /// Whether this process may mount; tried for real, since root in a container may not.
-private func canMount() async -> Bool {
+func canMount() async -> Bool {
     let isPossible = try? await withTemporaryDirectory { directory in
         var isPossible = false
         do {

@@ -127,7 +127,7 @@ extension EventLog {
         }
         guard isLeftover else { return false }
         var count = 0
-        try writeAside { (transaction) throws(LMDBError) in
+        try write { (transaction) throws(LMDBError) in
             count = try transaction.removeFirst(batchMax, in: self.batches) {
                 $0.count == 8 && ($0.load(at: 0) as UInt64) <= end
             }

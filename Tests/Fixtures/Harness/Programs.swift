@@ -10,11 +10,17 @@ package enum Programs {
     }()
 
     /// The `vedette` of the same build as this test bundle.
-    package static let vedette: String = {
-        let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        return URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("vedette").path
-    }()
+    package static let vedette = built("vedette")
+    /// The program that makes load on a conductor of its own (Tests/Fixtures/ConductorLoad).
+    package static let conductorLoad = built("conductor-load")
 
+    private static func built(_ name: String) -> String {
+        let bundle = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent(name).path
+    }
+
+    /// Notes a program's system calls, and lets them fail.
+    package static let strace = "/usr/bin/strace"
     /// The real client, of the virtual environment that tools/test makes.
     package static let openstack = repository + "/.build/venv/client/bin/openstack"
     /// Python with the client's library.

@@ -108,18 +108,21 @@ package func runVedette(
 
 /// Runs `vedette serve` on a free port beside `body` and returns what `body` gave with the server's exit
 /// code.
+///
+/// - Parameter wrapper: a program and its arguments that becomes the server, such as `prlimit`.
 @discardableResult
 package func withServer<Result: Sendable>(
     dataDirectory: String, arguments: [String] = [], environment: [String: String?] = [:],
-    _ body: (RunningServer) async throws -> Result
+    under wrapper: [String] = [], _ body: (RunningServer) async throws -> Result
 ) async throws -> (result: Result, exitCode: Int) {
     // Left by a server that was killed; it would be taken for the new one's.
     try? FileManager.default.removeItem(atPath: dataDirectory + "/server.json")
     let fixed = [
         "serve", "--data-directory", dataDirectory, "--listen", "127.0.0.1:0", "--auth", "none",
     ]
+    let command = wrapper + [Programs.vedette] + fixed + arguments
     return try await withProcess(
-        Programs.vedette, fixed + arguments, environment: environment, log: dataDirectory + ".log"
+        command[0], Array(command.dropFirst()), environment: environment, log: dataDirectory + ".log"
     ) { process in
         let address = try await eventually("the server serves", every: .milliseconds(20)) {
             try addressOfServer(process, dataDirectory: dataDirectory)
