@@ -6,7 +6,7 @@ import Synchronization
 import Threads
 
 /// What an archiving did.
-public struct ArchiveReport: Hashable, Sendable {
+public struct ArchiveReport: Hashable, Codable, Sendable {
     /// How many segments were written.
     public var segmentCount = 0
     /// How many events moved.

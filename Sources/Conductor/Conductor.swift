@@ -73,10 +73,7 @@ public final class Conductor: Sendable {
         do throws(EventLogError) {
             log = try EventLog(
                 directory: options.directory, access: .write, mapByteCount: options.mapByteCount)
-        } catch {
-            if case .inUse = error { throw StartFault(error.sentence, isInUse: true) }
-            throw StartFault(error.sentence)
-        }
+        } catch { throw StartFault(error.sentence) }
         let keyFile = options.masterKeyFile ?? options.directory + "/master.key"
         do throws(MasterKeyFault) {
             vault = CredentialVault(
@@ -230,13 +227,8 @@ public final class Conductor: Sendable {
 public struct StartFault: Error, Hashable, Sendable {
     /// One sentence.
     public let sentence: String
-    /// Another process writes the log.
-    public let isInUse: Bool
 
-    init(_ sentence: String, isInUse: Bool = false) {
-        self.sentence = sentence
-        self.isInUse = isInUse
-    }
+    init(_ sentence: String) { self.sentence = sentence }
 }
 
 extension Conductor: CommandSubmitter {

@@ -22,7 +22,8 @@ public struct Supervisor: Sendable {
     ///   - isDeaf: whether reports cannot come in now, because what carries them is away.
     public init(
         conductor: Conductor, owed: OwedLaunches = OwedLaunches(), advice: String? = nil,
-        isDeaf: @escaping @Sendable () -> Bool = { false }, reportInterval: Duration = .seconds(60), logger: Logger
+        isDeaf: @escaping @Sendable () -> Bool = { false }, reportInterval: Duration = .seconds(60),
+        logger: Logger
     ) {
         self.conductor = conductor
         self.owed = owed

@@ -67,6 +67,7 @@ extension EventLog {
     ///
     /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first event that is not what it should
     ///   be.
+    @inlinable  // two calls through closures would cost more than an event's decoding
     public func readEvents<Failure: Error>(
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (RecordedEvent) throws(Failure) -> Bool
@@ -77,6 +78,7 @@ extension EventLog {
     }
 
     /// Hands events to the body, each with the batch that it stands in; otherwise the same.
+    @inlinable
     public func readEvents<Failure: Error>(
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (RecordedEvent, BatchView) throws(Failure) -> Bool

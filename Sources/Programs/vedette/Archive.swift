@@ -2,8 +2,9 @@ import ArgumentParser
 import Conductor
 import Encodings
 import EventLog
-import Glibc
+import Foundation
 import Logging
+import OperatorRequests
 import Registry
 
 /// Moves old batches into the archive.
@@ -13,8 +14,8 @@ struct Archive: AsyncParsableCommand {
         discussion: """
             Times are RFC 3339 (2026-11-23T01:29:53Z), a date, or how long ago (90s, 5m, 2h, 3d). The events \
             go to archive/ in the data directory, where they take a few per cent of the space; nothing is \
-            lost, and the seals still prove all of it. Stop the server first: it keeps the directory for \
-            itself.
+            lost, and the seals still prove all of it. A running server does it beside its work; without one \
+            this command does it.
 
               vedette archive --before 30d
             """)
@@ -30,20 +31,30 @@ struct Archive: AsyncParsableCommand {
         // Only looks whether there is a log: a mistyped directory must not become a new one.
         _ = try directory.open()
         let bar = SharedProgressBar(isShown: !json)
+        let report: ArchiveReport
+        do {
+            defer { bar.finish() }
+            report = try await archive(before: time, bar)
+        }
+        json ? printJSON(report) : print(report)
+    }
+
+    /// Asks the server that runs there, or does it here if none does.
+    private func archive(before time: Timestamp, _ bar: SharedProgressBar) async throws -> ArchiveReport {
+        if let client = OperatorClient(directory: directory.path) {
+            let wish = ArchiveTask.Wish(before: time.microseconds, userName: NSUserName())
+            do throws(OperatorFailure) {
+                return try await client.ask(ArchiveTask.self, wish) { bar.show($0) }
+            } catch { throw Failure(error.sentence) }
+        }
         var options = Conductor.Options(directory: directory.path)
         options.version = Vedette.version
-        let report: ArchiveReport
         do throws(StartFault) {
-            report = try await Conductor.archive(
+            return try await Conductor.archive(
                 directory: directory.path, before: time, options: options,
                 logger: Logger(label: "vedette") { StreamLogHandler.standardError(label: $0) },
                 progress: { bar.show($0, of: $1) })
-        } catch {
-            bar.finish()
-            throw Failure(error.sentence)
-        }
-        bar.finish()
-        json ? printJSON(report) : print(report)
+        } catch { throw Failure(error.sentence) }
     }
 
     private func print(_ report: ArchiveReport) {

@@ -33,11 +33,19 @@ package struct RunningServer: Sendable {
             request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
             request.body = .bytes(ByteBuffer(string: text))
         }
-        let response = try await httpClient.execute(request, timeout: .seconds(60))
+        let response = try await execute(request)
         let bytes = try await response.body.collect(upTo: 64 << 20)
         return Reply(
             status: Int(response.status.code), text: String(buffer: bytes),
             headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $1 })
+    }
+
+    /// Reads are tried twice: the pool may hold a connection to a killed server that had the same port.
+    private func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        do { return try await httpClient.execute(request, timeout: .seconds(60)) } catch {
+            guard request.method == .GET, (error as? IOError)?.errnoCode == ECONNRESET else { throw error }
+            return try await httpClient.execute(request, timeout: .seconds(60))
+        }
     }
 
     /// The VIM of an id as the API shows it; null if there is none.
@@ -134,13 +142,21 @@ package func withServer<Result: Sendable>(
 
 private func addressOfServer(_ process: RunningProcess, dataDirectory: String) throws -> String? {
     guard kill(process.id, 0) == 0, !isZombie(process.id) else {
-        throw HarnessError("the server ended before it served: \(process.logText().suffix(2_000))")
+        throw HarnessError(
+            "the server ended (wait status \(waitStatus(process.id))) before it served: "
+                + process.logText().suffix(2_000))
     }
     guard let data = try? Data(contentsOf: URL(fileURLWithPath: dataDirectory + "/server.json")),
         let json = try? JSON(text: String(decoding: data, as: UTF8.self)),
         json["pid"].integer == Int(process.id)
     else { return nil }
     return json["address"].string
+}
+
+/// How a process ended that nobody has waited for yet, as `wait` tells it: a signal, or 256 times its exit code.
+private func waitStatus(_ id: Int32) -> String {
+    let text = (try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8)) ?? ""
+    return text.split(whereSeparator: \.isWhitespace).last.map(String.init) ?? "unknown"
 }
 
 /// Whether a process has ended and nobody has asked for its exit code yet.

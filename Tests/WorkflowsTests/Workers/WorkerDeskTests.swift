@@ -91,7 +91,8 @@ struct WorkerDeskTests {
         #expect(desk.take(ticket, by: WorkerID(.sample(1)), wanted: wanted) == .elsewhere)
     }
 
-    @Test("While the broker is away nobody is forgotten; when it is back all waiting tickets are written again")
+    @Test(
+        "While the broker is away nobody is forgotten; when it is back all waiting tickets are written again")
     func broker() {
         var desk = desk()
         _ = desk.announced(facts(1), now: .zero)

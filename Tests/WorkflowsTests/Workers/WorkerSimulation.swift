@@ -208,6 +208,7 @@ struct WorkerSimulation {
             }
             workers[id]?.running[assignment.vimID] = assignment.actionID
         }
+        guard !steps.release.isEmpty else { return }
         let released = steps.release.filter { desk.released($0, by: id, now: now) }
         if let after = workers[id]?.core.released(steps.release) { perform(after, on: id) }
         for ticket in released where wanted[ticket.vimID]?.actionID == ticket.actionID {

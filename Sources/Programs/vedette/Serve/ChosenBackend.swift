@@ -11,6 +11,8 @@ struct ChosenBackend: Sendable {
     var probes: any ProbeJournal
     /// What is served on the conductor's topic besides `update_vim`.
     var methods: [any RPCMethod] = []
+    /// How its workers are looked at; nil if it has none.
+    var roster: WorkerRosterReader?
     /// Whether reports cannot come in now, so that nobody's silence counts.
     var isDeaf: @Sendable () -> Bool = { false }
     /// Works until it is cancelled.
@@ -28,6 +30,8 @@ struct ChosenBackend: Sendable {
                 options, registry: conductor, credentials: conductor, submitter: conductor, logger: logger)
             (backend, probes) = (workers, workers)
             methods = workers.methods
+            roster = WorkerRosterReader(
+                workers: { workers.workers() }, waitingCount: { workers.waitingCount })
             isDeaf = { workers.isDeaf }
             run = { await workers.run() }
         case (.embedded, _), (.workers, nil):

@@ -84,7 +84,7 @@ struct Server {
             configuration: rest,
             logger: logger)
         let operators = OperatorDoor(
-            directory: settings.directory, tasks: operatorTasks(conductor), logger: logger)
+            directory: settings.directory, tasks: operatorTasks(conductor, workflows), logger: logger)
         let (host, directory) = (settings.host, settings.directory)
         let service = door.service(host: host, port: settings.port) { port in
             let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -117,7 +117,9 @@ struct Server {
     }
 
     /// What operators may ask of the running server.
-    private func operatorTasks(_ conductor: Conductor) -> [any OperatorTask] { [] }
+    private func operatorTasks(_ conductor: Conductor, _ workflows: ChosenBackend) -> [any OperatorTask] {
+        [ArchiveTask(conductor: conductor), WorkersTask(roster: workflows.roster)]
+    }
 
     private func failure(_ error: any Error) -> any Error {
         let text = "\(error)"

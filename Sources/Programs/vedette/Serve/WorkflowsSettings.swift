@@ -57,7 +57,9 @@ extension WorkflowsFlags {
             throw Failure.usage("--workflows: '\(word)' is not known; there are \(known)")
         }
         if choice == .workers, !hasBroker {
-            throw Failure.usage("--workflows workers needs the broker that they share: name it with --rabbitmq")
+            throw Failure.usage(
+                "--workflows workers needs the broker that they share: name it with --rabbitmq"
+            )
         }
         return choice
     }

@@ -6,21 +6,23 @@ struct WorkerCommand: AsyncParsableCommand {
         commandName: "worker",
         abstract: "Run a worker: carry monitor actions for a server on this or another machine.",
         discussion: """
-            A server started with --workflows workers gives its monitor actions to workers over RabbitMQ. Start \
-            as many as you like, wherever they reach the broker and the VIMs:
+            A server started with --workflows workers gives its monitor actions to workers over \
+            RabbitMQ. Start as many as you like, wherever they reach the broker and the VIMs:
 
               vedette serve --workflows workers --rabbitmq rabbit://user:password@broker/
               vedette worker --rabbitmq rabbit://user:password@broker/ --capacity 20000
               vedette workers
 
-            A worker takes as many actions as it has room for, up to its fair share; one that is started later is \
-            given its part within minutes. SIGTERM and SIGINT make it give back what it carries, so that it runs \
-            elsewhere at once, and exit 0; a second signal ends it at once. What a killed worker carried is given \
-            to others when it has been silent for three report intervals. While the conductor or the broker is \
-            away it keeps probing, and tells the newest status afterwards.
+            A worker takes as many actions as it has room for, up to its fair share; one that is started \
+            later is given its part within minutes. SIGTERM and SIGINT make it give back what it \
+            carries, so that it runs elsewhere at once, and exit 0; a second signal ends it at once. \
+            What a killed worker carried is given to others when it has been silent for three report \
+            intervals. While the conductor or the broker is away it keeps probing, and tells the newest \
+            status afterwards.
 
-            Every option may also stand in the environment (--capacity is VEDETTE_CAPACITY) or in a YAML file \
-            named by --configuration-file. A flag wins over the environment, and that over the file.
+            Every option may also stand in the environment (--capacity is VEDETTE_CAPACITY) or in a YAML \
+            file named by --configuration-file. A flag wins over the environment, and that over the \
+            file.
             """)
 
     @OptionGroup var broker: BrokerFlags

@@ -45,14 +45,15 @@ struct WorkerProgram {
             for await signal in signals {
                 count += 1
                 guard count == 1 else {
-                    logger.warning("stopped at once; what is left will be missed", metadata: ["signal": "\(signal)"])
+                    logger.warning(
+                        "stopped at once; what is left will be missed", metadata: ["signal": "\(signal)"])
                     Glibc.exit(1)
                 }
                 group.addTask {
                     let left = await worker.drain(within: WorkerProgram.drainLimit)
                     if left > 0 {
                         logger.warning(
-                            "\(left) monitor actions could not be given back: others get them when they are missed"
+                            "\(left) monitor actions were not given back: others get them when missed"
                         )
                     }
                     logger.info("stopped")

@@ -23,7 +23,8 @@ struct WorkerSettings: Sendable {
         let sources = try await SettingsSources(file: flags.configurationFile, keys: WorkerSettings.keys)
         guard let url = try flags.broker.url(sources) else {
             throw Failure.usage(
-                "a worker needs the broker of its server: name it with --rabbitmq, or better VEDETTE_RABBITMQ")
+                "a worker needs the broker of its server: name it with --rabbitmq, or better VEDETTE_RABBITMQ"
+            )
         }
         self.url = url
         target = try flags.broker.target(sources)

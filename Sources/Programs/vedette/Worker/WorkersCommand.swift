@@ -9,9 +9,9 @@ struct WorkersCommand: AsyncParsableCommand {
         commandName: "workers",
         abstract: "Show the workers of the running server: their load, room and version.",
         discussion: """
-            A worker is listed while it announces itself. It takes monitor actions while it carries fewer than \
-            its share. Actions that wait are those that no worker has taken: if they stay, start another \
-            vedette worker or raise --capacity.
+            A worker is listed while it announces itself. It takes monitor actions while it carries \
+            fewer than its share. Actions that wait are those that no worker has taken: if they stay, \
+            start another vedette worker or raise --capacity.
 
               vedette workers --json
             """)

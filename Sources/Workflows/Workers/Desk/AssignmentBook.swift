@@ -56,8 +56,8 @@ struct AssignmentBook {
 
     // MARK: Tickets
 
-    /// The tickets to write: those not written yet, and those that nobody took for so long that the broker has
-    /// dropped them.
+    /// The tickets to write: those not written yet, and those that nobody took for so long that the broker
+    /// has dropped them.
     ///
     /// - Parameter max: at most so many.
     mutating func takeUnwritten(now: Duration, life: Duration, max: Int) -> [MonitorTicket] {

@@ -14,8 +14,8 @@ struct FairShares {
 
     /// The dead zone: a twentieth of the share.
     private static let slackDivisor = 20
-    /// At most a quarter of a worker's actions move in one step (but this many always may), so that a new worker is
-    /// filled within a few announcements and no storm of new ids goes through the log.
+    /// At most a quarter of a worker's actions move in one step (but this many always may), so that a new
+    /// worker is filled within a few announcements and no storm of new ids goes through the log.
     private static let stepDivisor = 4
     private static let stepMin = 64
 

@@ -1,6 +1,6 @@
 import Registry
 
-/// Which workers there are: those that announced themselves lately. Pure.
+/// Which workers there are: those that announced themselves lately.
 ///
 /// It decides who gets how much, never whether an action lives: that only its reports show.
 struct WorkerRoster {

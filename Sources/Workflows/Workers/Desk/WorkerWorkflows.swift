@@ -5,8 +5,8 @@ package import OsloMessaging
 package import Registry
 import Synchronization
 
-/// Runs monitor actions on worker processes: tickets go through a queue of the broker, everything else over the
-/// conductor's RPC, whose ``methods`` for workers are here.
+/// Runs monitor actions on worker processes: tickets go through a queue of the broker, everything else over
+/// the conductor's RPC, whose ``methods`` for workers are here.
 package final class WorkerWorkflows: MonitorBackend, ProbeJournal {
     /// How the backend is set up.
     package struct Options: Sendable {
@@ -308,15 +308,17 @@ extension WorkerFacts {
 /// A method for workers; what it is given is read first, and a fault is the caller's.
 private struct WorkerMethod: RPCMethod {
     let name: String
-    let body: @Sendable (
-        [String: JSONValue], @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
-    ) throws(WireFault) -> Void
+    let body:
+        @Sendable (
+            [String: JSONValue], @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
+        ) throws(WireFault) -> Void
 
     init(
         name: String,
-        _ body: @escaping @Sendable (
-            [String: JSONValue], @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
-        ) throws(WireFault) -> Void
+        _ body:
+            @escaping @Sendable (
+                [String: JSONValue], @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
+            ) throws(WireFault) -> Void
     ) {
         self.name = name
         self.body = body

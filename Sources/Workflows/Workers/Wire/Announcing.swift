@@ -21,7 +21,8 @@ struct WorkerOrders: Hashable, Sendable {
     var loadMax: Int
     /// So many actions it gives back now, because others have more room.
     var surplus: Int
-    /// Actions of its whose orders changed: it takes them again and hears what is new, or that they are stale.
+    /// Actions of its whose orders changed: it takes them again and hears what is new, or that they are
+    /// stale.
     var changed: [MonitorTicket]
     /// It announces itself again after so long.
     var announceInterval: Duration

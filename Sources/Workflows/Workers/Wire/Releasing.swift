@@ -1,8 +1,8 @@
 import Encodings
 import Registry
 
-/// `release_actions(worker, actions, reason, leaves)`: a worker gives actions back, so that they run elsewhere
-/// at once.
+/// `release_actions(worker, actions, reason, leaves)`: a worker gives actions back, so that they run
+/// elsewhere at once.
 struct ReleaseCall: Hashable, Sendable {
     static let method = "release_actions"
     /// Tickets in one call: each makes an event, and the call is answered when all are durable.

@@ -2,8 +2,8 @@ import Crypto
 import Encodings
 import FoundationEssentials  // swift-crypto takes and gives Data
 
-/// Credentials on their way to one worker, encrypted to the key that came with its call (HPKE, RFC 9180: X25519,
-/// HKDF-SHA256, ChaCha20-Poly1305).
+/// Credentials on their way to one worker, encrypted to the key that came with its call (HPKE, RFC 9180:
+/// X25519, HKDF-SHA256, ChaCha20-Poly1305).
 ///
 /// An answer passes through a queue of the broker in clear, where whoever may look into queues, traces or the
 /// broker's memory would read it. With a ``WorkerSecret`` on both sides, it also proves the worker: who can
@@ -51,7 +51,8 @@ struct SealedCredentials {
             return Array(try recipient.open(ciphertext))
         } catch {
             throw WireFault(
-                "credentials that do not open: the worker and the conductor need the same --worker-secret-file")
+                "credentials that do not open: worker and conductor need the same --worker-secret-file"
+            )
         }
     }
 

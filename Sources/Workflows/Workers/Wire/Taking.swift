@@ -56,8 +56,8 @@ enum TakeAnswer: Hashable, Sendable {
 struct TakeReply: Sendable {
     var answers: [TakeAnswer]
 
-    /// Credentials in one answer, in bytes, but for those of a single action: keeps it below what the broker's
-    /// clients take.
+    /// Credentials in one answer, in bytes, but for those of a single action: keeps it below what the
+    /// broker's clients take.
     static let credentialByteMax = 256 * 1_024
 
     /// - Parameter key: a worker's, from its call.

@@ -4,8 +4,8 @@ import AMQP
 enum TicketQueue {
     static func name(topic: String) -> String { "\(topic)_monitor_actions" }
 
-    /// Durable, since brokers are about to refuse queues that are shared and not durable; nothing rests on it,
-    /// for tickets are written again when nobody takes them.
+    /// Durable, since brokers are about to refuse queues that are shared and not durable; nothing rests on
+    /// it, for tickets are written again when nobody takes them.
     static func declare(_ name: String, on connection: Connection) throws(AMQPError) {
         do throws(AMQPError) {
             try connection.declareQueue(name, isDurable: true)

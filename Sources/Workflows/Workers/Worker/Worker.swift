@@ -2,8 +2,8 @@ import Encodings
 package import Logging
 import Registry
 
-/// A worker process: takes monitor actions from the broker's queue, as many as it has room for, and carries them
-/// with the scheduler and probes that the embedded backend has.
+/// A worker process: takes monitor actions from the broker's queue, as many as it has room for, and carries
+/// them with the scheduler and probes that the embedded backend has.
 package actor Worker {
     /// How a worker is set up.
     package struct Options: Sendable {
@@ -95,7 +95,9 @@ package actor Worker {
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.host.run() }
-            group.addTask { await self.tickets.run { [inputsIn = self.inputsIn] in inputsIn.yield(.ticket($0)) } }
+            group.addTask {
+                await self.tickets.run { [inputsIn = self.inputsIn] in inputsIn.yield(.ticket($0)) }
+            }
             group.addTask { await self.announceAgainAndAgain() }
             group.addTask { await self.askAgainAndAgain() }
             for await input in inputs { await take(input) }

@@ -2,11 +2,11 @@ import AMQP
 import DequeModule
 import Registry
 
-/// A worker as a value: what it carries, what it asks for, how much it takes, what it gives back. Pure.
+/// A worker as a value: what it carries, what it asks for, how much it takes, what it gives back.
 ///
-/// Tickets come from the queue and wait, unacknowledged, until the conductor has said what to do with them; so
-/// what a worker holds when it dies goes to another one. Actions that it carries already are asked about in the
-/// same way when their orders changed or the conductor is another one.
+/// Tickets come from the queue and wait, unacknowledged, until the conductor has said what to do with them;
+/// so what a worker holds when it dies goes to another one. Actions that it carries already are asked about
+/// in the same way when their orders changed or the conductor is another one.
 struct WorkerCore {
     /// What has to be done; in this order.
     struct Steps {

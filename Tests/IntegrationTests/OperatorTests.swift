@@ -1,0 +1,57 @@
+// Starts: the server and a stand-in VIM.
+import Harness
+import Testing
+
+@Suite("What operators ask of a running server")
+struct OperatorTests {
+    @Test("The archive takes old events in beside a server and without one, and everything still reads")
+    func archive() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            try await withServer(dataDirectory: data, arguments: quickMonitors) { server in
+                try await withStandInVIM(directory: directory) { endpoint in
+                    let id = try await server.register(standInVIM("archived", at: endpoint.url))
+                    try await server.waitForStatus("REACHABLE", of: id)
+                    let asked = try await server.vedette("archive", "--before", "0s", "--json")
+                    #expect(asked.exitCode == 0, "\(asked.errorOutput)")
+                    #expect(try JSON(text: asked.output)["events"].integer ?? 0 >= 4, "\(asked.output)")
+                    try await expectWhole(data, holding: id)
+                    // It serves as before.
+                    #expect(try await server.request(.delete, "/v1.0/vims/\(id)").status == 204)
+                }
+            }
+            let alone = try await runVedette(
+                ["archive", "--before", "0s", "--json", "--data-directory", data])
+            #expect(alone.exitCode == 0, "\(alone.errorOutput)")
+            #expect(try JSON(text: alone.output)["events"].integer ?? 0 > 0)
+            let log = try await runVedette([
+                "audit", "log", "--type", "log.archived", "--data-directory", data,
+            ])
+            #expect(log.output.split(separator: "\n").count == 2, "\(log.output)")
+            let verified = try await runVedette(["audit", "verify", "--data-directory", data])
+            #expect(verified.exitCode == 0, "\(verified.errorOutput)")
+        }
+    }
+
+    @Test("Workers are asked for in words where there are none")
+    func noWorkers() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withServer(dataDirectory: directory + "/data") { server in
+                let shown = try await server.vedette("workers")
+                #expect(shown.exitCode == 1)
+                #expect(shown.errorOutput.contains("--workflows workers"), "\(shown.errorOutput)")
+            }
+            let nobody = try await runVedette(["workers", "--data-directory", directory + "/data"])
+            #expect(nobody.exitCode == 1)
+            #expect(nobody.errorOutput.contains("no server answers"), "\(nobody.errorOutput)")
+        }
+    }
+
+    private func expectWhole(_ data: String, holding id: String) async throws {
+        let verified = try await runVedette(["audit", "verify", "--json", "--data-directory", data])
+        #expect(verified.exitCode == 0, "\(verified.errorOutput)")
+        let log = try await runVedette(["audit", "log", "--json", "--data-directory", data])
+        #expect(log.output.contains(id))
+        #expect(try JSON(text: String(log.output.prefix { $0 != "\n" }))["position"].integer == 1)
+    }
+}
