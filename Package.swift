@@ -98,13 +98,22 @@ let package = Package(
         // The auditor: reads what is stored with code of its own, proves it and hands it out.
         room("Auditing", "Auditing", ["Registry", "EventLog", "Projections", "Threads", "LMDB", crypto]),
 
+        // Foreign wires, which know nothing of us.
+        room(
+            "KeystoneClient", "Protocols/KeystoneClient",
+            [asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL]),
+        room("MistralClient", "Protocols/MistralClient", ["KeystoneClient", nioHTTP1]),
+
         // Those who watch.
         room(
             "Monitoring", "Monitoring",
             ["Registry", collections, logging, nioCore, nioPosix, nioHTTP1, nioSSL]),
         room(
             "Workflows", "Workflows",
-            ["Registry", "Monitoring", "AMQP", "OsloMessaging", "Encodings", collections, crypto, logging]),
+            [
+                "Registry", "Monitoring", "AMQP", "OsloMessaging", "Encodings", "MistralClient", collections,
+                crypto, logging, yams,
+            ]),
 
         // Those who ask.
         room(
@@ -133,7 +142,7 @@ let package = Package(
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
                 "VIMDrivers", "RESTRequests", "RPCRequests", "OperatorRequests", "OsloMessaging", "AMQP",
-                "Encodings", "Auditing", argumentParser, asyncHTTPClient,
+                "KeystoneClient", "MistralClient", "Encodings", "Auditing", argumentParser, asyncHTTPClient,
                 configuration,
                 crypto, logging, nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
@@ -174,9 +183,12 @@ let package = Package(
         tests(
             "WorkflowsTests",
             [
-                "Workflows", "Registry", "AMQP", "OsloMessaging", "Encodings", "Samples", logging, nioCore,
-                nioPosix,
+                "Workflows", "Monitoring", "Registry", "MistralClient", "AMQP", "OsloMessaging", "Encodings",
+                "Samples", logging, nioCore, nioPosix, yams,
             ]),
+        tests(
+            "MistralClientTests",
+            ["MistralClient", "KeystoneClient", hummingbird, hummingbirdTesting, nioCore, nioHTTP1]),
         tests(
             "VIMDriversTests",
             [

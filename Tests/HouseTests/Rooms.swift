@@ -73,7 +73,7 @@ let house: [Room] = [
     Room("OsloMessaging", in: "Protocols/OsloMessaging", sees: ["AMQP", "Encodings", "Threads"]),
     Room("EtcdClient", in: "Protocols/EtcdClient", sees: []),
     Room("KeystoneClient", in: "Protocols/KeystoneClient", sees: []),
-    Room("MistralClient", in: "Protocols/MistralClient", sees: []),
+    Room("MistralClient", in: "Protocols/MistralClient", sees: ["KeystoneClient"]),
 
     // C libraries and their safe faces; the system's threads are one.
     Room("Threads", in: "Bindings/Threads", sees: []),

@@ -1,9 +1,14 @@
 /// How a probe speaks TLS to a VIM: what contexts are cached by.
-struct TLSProfile: Hashable, Sendable {
+package struct TLSProfile: Hashable, Sendable {
     /// Whether the server's certificate is verified.
-    var verifies = true
+    package var verifies = true
     /// The authorities to trust, PEM; nil means the system's.
-    var authorities: String?
+    package var authorities: String?
+
+    package init(verifies: Bool = true, authorities: String? = nil) {
+        self.verifies = verifies
+        self.authorities = authorities
+    }
 
     /// The certificates in `ssl_ca_cert`, as PEM with its line breaks restored.
     ///

@@ -1,24 +1,24 @@
 import FoundationEssentials
-import Registry
+package import Registry
 
 /// What a probe takes from a VIM's credentials.
 ///
 /// Holds secrets: never logged.
-struct VIMAccess: Sendable, CustomStringConvertible {
+package struct VIMAccess: Sendable, CustomStringConvertible {
     /// How TLS is spoken.
-    var tls = TLSProfile()
+    package var tls = TLSProfile()
     /// The value of the Authorization header; nil without credentials that a probe can use.
     var authorization: String?
 
     /// Says nothing of what it holds, so that printing one by mistake tells nothing.
-    var description: String { "access of a VIM" }
+    package var description: String { "access of a VIM" }
 
     init() {}
 
     /// Reads the JSON of `auth_cred`.
     ///
     /// What cannot be read counts as not given: a monitor probes as well as it can.
-    init(_ credentials: JSONText) {
+    package init(_ credentials: JSONText) {
         guard
             let fields = try? JSONDecoder().decode(Fields.self, from: Data(credentials.description.utf8))
         else { return }

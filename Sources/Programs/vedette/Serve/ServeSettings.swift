@@ -23,6 +23,8 @@ struct ServeSettings: Sendable {
     var rpc: RPCDoor.Configuration?
     /// Where monitor actions run.
     var workflows: WorkflowsChoice
+    /// Where Mistral is; nil if it is not named.
+    var mistral: MistralSettings?
     /// What workers must know to open credentials.
     var workerSecret: WorkerSecret?
 
@@ -81,7 +83,9 @@ struct ServeSettings: Sendable {
         reportInterval = .milliseconds(Int64(interval * 1_000))
         publishing = try ServeSettings.publishing(flags, sources)
         rpc = try flags.rpc.configuration(sources)
-        workflows = try flags.workflows.choice(sources, hasBroker: rpc != nil)
+        mistral = try flags.workflows.mistral.settings(sources)
+        workflows = try flags.workflows.choice(
+            sources, hasBroker: rpc != nil, hasMistral: mistral != nil)
         workerSecret = try flags.workflows.secret.secret(sources)
         logLevel =
             try ServeSettings.choice(try flags.logLevel ?? sources.text("log-level"), "--log-level") ?? .info

@@ -65,7 +65,7 @@ struct Server {
     }
 
     private func serve(_ conductor: Conductor, client: VIMHTTPClient, logger: Logger) async throws {
-        let workflows = ChosenBackend(settings, conductor: conductor, logger: logger)
+        let workflows = try ChosenBackend(settings, conductor: conductor, logger: logger)
         let reconciler = Reconciler(conductor: conductor, backend: workflows.backend, logger: logger)
         let supervisor = Supervisor(
             conductor: conductor, owed: reconciler.owed, advice: workflows.backend.adviceOnSilence,

@@ -8,15 +8,16 @@ struct WorkflowsFlags: ParsableArguments {
         help: ArgumentHelp(
             """
             Where monitor actions run: 'embedded', in this server (default); 'workers', in 'vedette worker' \
-            processes that share --rabbitmq.
+            processes that share --rabbitmq; 'mistral', on the executors of --mistral-url.
             """, valueName: "backend"))
     var workflows: String?
     @OptionGroup var secret: WorkerSecretFlags
+    @OptionGroup var mistral: MistralFlags
 }
 
 /// Where monitor actions run.
 enum WorkflowsChoice: String, CaseIterable, Sendable {
-    case embedded, workers
+    case embedded, workers, mistral
 }
 
 /// What workers and server must know besides the broker's login.
@@ -47,19 +48,23 @@ struct WorkerSecretFlags: ParsableArguments {
 
 extension WorkflowsFlags {
     /// What a configuration file may hold of these.
-    static let keys = WorkerSecretFlags.keys + ["workflows"]
+    static let keys = WorkerSecretFlags.keys + MistralFlags.keys + ["workflows"]
 
-    /// - Parameter hasBroker: whether --rabbitmq was given.
-    func choice(_ sources: SettingsSources, hasBroker: Bool) throws -> WorkflowsChoice {
+    /// - Parameters:
+    ///   - hasBroker: whether --rabbitmq was given.
+    ///   - hasMistral: whether --mistral-url was given.
+    func choice(_ sources: SettingsSources, hasBroker: Bool, hasMistral: Bool) throws -> WorkflowsChoice {
         guard let word = try workflows ?? sources.text("workflows") else { return .embedded }
         guard let choice = WorkflowsChoice(rawValue: word) else {
             let known = WorkflowsChoice.allCases.map(\.rawValue).joined(separator: ", ")
             throw Failure.usage("--workflows: '\(word)' is not known; there are \(known)")
         }
-        if choice == .workers, !hasBroker {
+        if choice != .embedded, !hasBroker {
             throw Failure.usage(
-                "--workflows workers needs the broker that they share: name it with --rabbitmq"
-            )
+                "--workflows \(word) needs the broker over which actions report: name it with --rabbitmq")
+        }
+        if choice == .mistral, !hasMistral {
+            throw Failure.usage("--workflows mistral needs to know where Mistral is: add --mistral-url")
         }
         return choice
     }
