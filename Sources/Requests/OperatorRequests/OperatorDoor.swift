@@ -19,18 +19,27 @@ public struct OperatorDoor: Service {
     private let directory: String
     private let tasks: [any OperatorTask]
     private let logger: Logger
+    private let onReady: @Sendable () -> Void
 
     /// A door in a data directory to tasks, each of another path.
-    public init(directory: String, tasks: [any OperatorTask], logger: Logger) {
+    ///
+    /// - Parameter onReady: called, perhaps twice, when it can be asked, or when it is clear that it cannot.
+    public init(
+        directory: String, tasks: [any OperatorTask], logger: Logger,
+        onReady: @escaping @Sendable () -> Void = {}
+    ) {
         self.directory = directory
         self.tasks = tasks
         self.logger = logger
+        self.onReady = onReady
     }
 
     /// Serves until it is stopped gracefully; without a socket it says so, and the server goes on without it.
     public func run() async throws {
+        defer { onReady() }
         guard let socket = OperatorSocket(directory: directory), socket.prepare() else {
             logger.error("the operator socket cannot be made", metadata: reason())
+            onReady()
             return try await gracefulShutdown()
         }
         var serverLogger = logger
@@ -42,6 +51,7 @@ public struct OperatorDoor: Service {
                 if !socket.reveal() {
                     logger.error("the operator socket cannot be named", metadata: reason())
                 }
+                onReady()
             }, logger: serverLogger)
         defer { socket.remove() }
         try await application.run()

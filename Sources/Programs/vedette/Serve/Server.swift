@@ -83,8 +83,10 @@ struct Server {
             probes: workflows.probes,
             configuration: rest,
             logger: logger)
+        let (operatorsReady, operatorsReadyIn) = AsyncStream<Void>.makeStream()
         let operators = OperatorDoor(
-            directory: settings.directory, tasks: operatorTasks(conductor, workflows), logger: logger)
+            directory: settings.directory, tasks: operatorTasks(conductor, workflows), logger: logger,
+            onReady: { operatorsReadyIn.finish() })
         let (host, directory) = (settings.host, settings.directory)
         let service = door.service(host: host, port: settings.port) { port in
             let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -109,7 +111,7 @@ struct Server {
                 .init(service: Loop { await supervisor.run() }),
                 .init(service: Loop { await reconciler.run() }),
                 .init(service: operators),
-                .init(service: service),
+                .init(service: Later(gate: operatorsReady, service: service)),
             ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(4)
         group.maximumCancellationDuration = .seconds(4)
@@ -132,6 +134,22 @@ struct Server {
         return Failure(
             "\(settings.host):\(settings.port) is in use already: stop what listens there, or choose another "
                 + "place with --listen")
+    }
+}
+
+/// A service that starts when a gate opens.
+///
+/// One server socket is set up after the other: with both at once, Swift 6.3's runtime crashed twice in some
+/// 450 starts on an event loop's thread (a null metadata pointer), most likely because two loops made the same
+/// types for the first time together. It also lets commands find the operator's door as soon as the server
+/// says where it serves.
+private struct Later: Service {
+    let gate: AsyncStream<Void>
+    let service: any Service
+
+    func run() async throws {
+        for await _ in gate {}
+        try await service.run()
     }
 }
 
