@@ -94,7 +94,8 @@ public struct MistralWorkflows: MonitorBackend {
 
     /// Removes the execution, and the workflow unless another execution of it runs.
     ///
-    /// The action itself ends when its next report is answered `bad_action`. The execution goes last: as long as anything is left, the execution shows it.
+    /// The action itself ends when its next report is answered `bad_action`. The execution goes last:
+    /// as long as anything is left, the execution shows it.
     public func stop(_ vimID: VIMID, actionID: MonitorActionID) async throws {
         let name = MonitorWorkflow.name(of: vimID)
         let id = actionID.description

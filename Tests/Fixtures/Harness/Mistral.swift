@@ -11,7 +11,7 @@ package struct RunningMistral: Sendable {
     package func logText(of name: String) -> String { processes[name]?.logText() ?? "" }
 }
 
-/// Runs a Mistral on a broker beside `body`, with an open API on a free loopback port and a database of SQLite.
+/// Runs a Mistral on a broker beside `body`, with an open API on a free port and SQLite as its database.
 ///
 /// It takes about ten seconds to start, and half a gigabyte of memory.
 @discardableResult

@@ -153,7 +153,7 @@ private func addressOfServer(_ process: RunningProcess, dataDirectory: String) t
     return json["address"].string
 }
 
-/// How a process ended that nobody has waited for yet, as `wait` tells it: a signal, or 256 times its exit code.
+/// How a process ended that nobody has waited for yet: a signal, or 256 times its exit code.
 private func waitStatus(_ id: Int32) -> String {
     let text = (try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8)) ?? ""
     return text.split(whereSeparator: \.isWhitespace).last.map(String.init) ?? "unknown"

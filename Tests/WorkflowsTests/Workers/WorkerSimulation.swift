@@ -238,12 +238,13 @@ struct WorkerSimulation {
         workers.values.count { $0.core.load > $0.core.capacity || $0.running.count > $0.core.capacity }
     }
 
-    /// The greatest distance of a worker's load from its part, as a fraction of the part.
+    /// The greatest distance of a worker's load from its part, as a fraction of the part; the three actions
+    /// that a share's rounding and the narrowest dead zone may make do not count.
     var imbalance: Double {
         let capacitySum = workers.values.reduce(0) { $0 + $1.core.capacity }
         return workers.values.map { worker in
             let part = Double(wanted.count) * Double(worker.core.capacity) / Double(capacitySum)
-            return abs(Double(worker.core.load) - part) / max(part, 1)
+            return max(0, abs(Double(worker.core.load) - part) - 3) / max(part, 1)
         }.max() ?? 0
     }
 }

@@ -7,8 +7,8 @@ struct MistralFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            Where Mistral answers, such as http://controller:8989; for --workflows mistral. Its executors need \
-            the plug-in of tools/mistral-plugin and the broker of --rabbitmq.
+            Where Mistral answers, such as http://controller:8989; for --workflows mistral. Its executors \
+            need the plug-in of tools/mistral-plugin and the broker of --rabbitmq.
             """, valueName: "url"))
     var mistralURL: String?
     @Option(
