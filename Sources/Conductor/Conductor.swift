@@ -45,10 +45,12 @@ public final class Conductor: Sendable {
 
     /// Nil once the conductor has stopped.
     private let log: Mutex<EventLog?>
-    private let pipeline: CommitPipeline
+    let pipeline: CommitPipeline
     let archiver: Archiver
     private let thread: DedicatedThread
-    private let vault: CredentialVault
+    let keyring: Keyring
+    let keyFile: MasterKeyFile
+    let vaultGate = VaultGate()
     private let changes: ChangeFeed
     private let isStopped = Atomic<Bool>(false)
 
@@ -73,16 +75,22 @@ public final class Conductor: Sendable {
         do throws(EventLogError) {
             log = try EventLog(
                 directory: options.directory, access: .write, mapByteCount: options.mapByteCount)
-        } catch { throw StartFault(error.sentence) }
-        let keyFile = options.masterKeyFile ?? options.directory + "/master.key"
+        } catch {
+            if case .inUse = error { throw StartFault(error.sentence, isInUse: true) }
+            throw StartFault(error.sentence)
+        }
+        keyFile = MasterKeyFile(options.masterKeyFile ?? options.directory + "/master.key")
+        try Conductor.settleRotation(of: keyFile, log)
+        let vault: CredentialVault
         do throws(MasterKeyFault) {
             vault = CredentialVault(
                 master: try MasterKey(
-                    file: keyFile, mayCreate: log.head.position == 0 || options.replacesMasterKey))
+                    file: keyFile.path, mayCreate: log.head.position == 0 || options.replacesMasterKey))
         } catch { throw StartFault(error.sentence) }
+        keyring = Keyring(vault)
         let replay = try Conductor.replay(log, progress: options.progress)
         if !options.replacesMasterKey {
-            try Conductor.checkMasterKey(of: vault, file: keyFile, log: log, table: replay.table)
+            try Conductor.checkMasterKey(of: vault, file: keyFile.path, log: log, table: replay.table)
         }
         self.log = Mutex(log)
         let epoch = log.head.epoch + 1
@@ -212,14 +220,18 @@ public final class Conductor: Sendable {
 
     private func dataKey(of id: VIMID) throws(CommandFailure) -> CredentialVault.DataKey {
         guard let log = log.withLock({ $0 }) else { throw .stopped }
-        let wrapped: [UInt8]?
-        do throws(EventLogError) { wrapped = try log.vaultValue(for: id.value.bytes) } catch {
-            throw .notStored(error.sentence)
+        var fault = VaultFault.malformed
+        // Twice, since a rotation may have come between reading and opening.
+        for _ in 0..<2 {
+            let wrapped: [UInt8]?
+            do throws(EventLogError) { wrapped = try log.vaultValue(for: id.value.bytes) } catch {
+                throw .notStored(error.sentence)
+            }
+            guard let wrapped else { throw .notStored("the data key of VIM \(id) is gone") }
+            do throws(VaultFault) { return try keyring.unwrap(wrapped, of: id) } catch { fault = error }
+            guard fault == .otherMasterKey else { break }
         }
-        guard let wrapped else { throw .notStored("the data key of VIM \(id) is gone") }
-        do throws(VaultFault) { return try vault.unwrap(wrapped, of: id) } catch {
-            throw .notStored("the data key of VIM \(id) cannot be opened: \(error.sentence)")
-        }
+        throw .notStored("the data key of VIM \(id) cannot be opened: \(fault.sentence)")
     }
 }
 
@@ -227,8 +239,13 @@ public final class Conductor: Sendable {
 public struct StartFault: Error, Hashable, Sendable {
     /// One sentence.
     public let sentence: String
+    /// Another process writes the log.
+    public let isInUse: Bool
 
-    init(_ sentence: String) { self.sentence = sentence }
+    init(_ sentence: String, isInUse: Bool = false) {
+        self.sentence = sentence
+        self.isInUse = isInUse
+    }
 }
 
 extension Conductor: CommandSubmitter {
@@ -250,8 +267,10 @@ extension Conductor: VIMRegistrar {
             isDefault: vim.isDefault, extra: vim.extra.text, monitor: vim.extra.monitor)
         let wish = RegisterVIM(
             id: id, actionID: MonitorActionID(freshID()), configuration: configuration, actor: actor)
-        let key = VaultChange(key: id.value.bytes, value: vault.wrap(dataKey, of: id))
-        return shown(by: try await pipeline.submit(.register(wish), vault: [key]))
+        return try await vaultGate.enter { () async throws(CommandFailure) in
+            let key = VaultChange(key: id.value.bytes, value: keyring.current.wrap(dataKey, of: id))
+            return shown(by: try await pipeline.submit(.register(wish), vault: [key]))
+        }
     }
 
     /// Changes a VIM and returns it once that is durable.
@@ -266,27 +285,33 @@ extension Conductor: VIMRegistrar {
         changes.placement = edit.placement
         changes.isDefault = edit.isDefault
         changes.extra = edit.extra
-        var vaultChanges: [VaultChange] = []
-        if let credentials = edit.credentials {
+        var wish = UpdateVIM(
+            id: id, expectedVersion: expectedVersion, changes: changes, actionID: MonitorActionID(freshID()),
+            actor: actor)
+        guard let credentials = edit.credentials else {
+            return shown(by: try await pipeline.submit(.update(wish)))
+        }
+        return try await vaultGate.enter { () async throws(CommandFailure) in
+            var vaultChanges: [VaultChange] = []
             let dataKey: CredentialVault.DataKey
             do throws(CommandFailure) { dataKey = try self.dataKey(of: id) } catch {
                 // Lost with its master key, or never there: what it opened is lost, too, so begin anew.
                 dataKey = CredentialVault.DataKey()
-                vaultChanges = [VaultChange(key: id.value.bytes, value: vault.wrap(dataKey, of: id))]
+                let wrapped = keyring.current.wrap(dataKey, of: id)
+                vaultChanges = [VaultChange(key: id.value.bytes, value: wrapped)]
             }
-            changes.credentials = encrypted(credentials, under: dataKey, of: id)
+            wish.changes.credentials = encrypted(credentials, under: dataKey, of: id)
+            return shown(by: try await pipeline.submit(.update(wish), vault: vaultChanges))
         }
-        let wish = UpdateVIM(
-            id: id, expectedVersion: expectedVersion, changes: changes, actionID: MonitorActionID(freshID()),
-            actor: actor)
-        return shown(by: try await pipeline.submit(.update(wish), vault: vaultChanges))
     }
 
     /// Deregisters a VIM, destroys its data key in the same commit, and returns it once that is durable.
     public func deregister(_ id: VIMID, actor: Actor) async throws(CommandFailure) -> VIM {
         let key = VaultChange(key: id.value.bytes, value: nil)
-        return shown(
-            by: try await pipeline.submit(.deregister(DeregisterVIM(id: id, actor: actor)), vault: [key]))
+        let wish = DeregisterVIM(id: id, actor: actor)
+        return try await vaultGate.enter { () async throws(CommandFailure) in
+            shown(by: try await pipeline.submit(.deregister(wish), vault: [key]))
+        }
     }
 
     /// The VIM's whole `auth_cred` in clear.
@@ -294,7 +319,8 @@ extension Conductor: VIMRegistrar {
         guard let vim = read({ $0.vim(id) }), vim.isRegistered else { throw .refused(.vimNotFound(id)) }
         let dataKey = try dataKey(of: id)
         do throws(VaultFault) {
-            return try vault.decrypt(vim.configuration.credentials.ciphertext, under: dataKey, of: id)
+            return try keyring.current.decrypt(
+                vim.configuration.credentials.ciphertext, under: dataKey, of: id)
         } catch { throw .notStored("the credentials of VIM \(id) cannot be opened: \(error.sentence)") }
     }
 
@@ -303,7 +329,7 @@ extension Conductor: VIMRegistrar {
     ) -> StoredCredentials {
         StoredCredentials(
             masked: credentials.masked,
-            ciphertext: vault.encrypt(credentials.whole, under: dataKey, of: id))
+            ciphertext: keyring.current.encrypt(credentials.whole, under: dataKey, of: id))
     }
 
     private func shown(by outcome: Outcome) -> VIM {

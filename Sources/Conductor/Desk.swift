@@ -149,6 +149,7 @@ struct Desk: Sendable {
             return .success(.vim(vim))
         case .reported(let answer): return .success(.reported(answer))
         case .noted:
+            open.vault.append(contentsOf: submission.vault)
             if let segment = submission.segment { open.segment = segment }
             return .success(.noted)
         case .ignored: return .success(.ignored)

@@ -51,6 +51,15 @@ public struct CredentialVault: Sendable {
         }
     }
 
+    /// Which master key wrapped a data key, as ``MasterKey/fingerprintText``; nil if the bytes are none.
+    public static func fingerprintText(of wrapped: [UInt8]) -> String? {
+        guard wrapped.count >= 69 else { return nil }
+        return Array(wrapped[1..<9]).hexadecimal
+    }
+
+    /// The master key in use, as ``MasterKey/fingerprintText``.
+    public var fingerprintText: String { master.fingerprintText }
+
     private static func checksum(of wrapped: ArraySlice<UInt8>, _ id: VIMID) -> [UInt8] {
         Array(SHA256.hash(data: id.value.bytes + wrapped).prefix(8))
     }

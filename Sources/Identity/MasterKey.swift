@@ -10,6 +10,16 @@ public struct MasterKey: Sendable {
     /// The first eight bytes of the key's SHA-256: tells wrapped keys which master key opens them.
     let fingerprint: [UInt8]
 
+    /// The fingerprint as 16 hexadecimal digits; tells nothing of the key.
+    public var fingerprintText: String { fingerprint.hexadecimal }
+
+    /// A fresh random key.
+    public init() {
+        let bytes = SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) }
+        key = SymmetricKey(data: bytes)
+        fingerprint = Array(SHA256.hash(data: bytes).prefix(8))
+    }
+
     /// Takes 32 bytes; nil if there are more or fewer.
     public init?(bytes: [UInt8]) {
         guard bytes.count == 32 else { return nil }
@@ -22,17 +32,27 @@ public struct MasterKey: Sendable {
     /// - Parameter mayCreate: false if credentials were encrypted before: a new key could not open them.
     /// - Throws: ``MasterKeyFault`` with one sentence that says what to do.
     public init(file path: String, mayCreate: Bool) throws(MasterKeyFault) {
+        if let key = try MasterKey(reading: path) {
+            self = key
+            return
+        }
+        guard mayCreate else {
+            throw MasterKeyFault(
+                path,
+                "is missing, and the log holds credentials encrypted under it: put it back, name it with "
+                    + "--master-key-file, or add --replace-master-key and set all credentials anew")
+        }
+        let fresh = MasterKey()
+        try fresh.write(to: path, replacing: false)
+        self = fresh
+    }
+
+    /// Reads the key from a file; nil if there is none.
+    public init?(reading path: String) throws(MasterKeyFault) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             guard errno == ENOENT else { throw MasterKeyFault(path, "cannot be read (\(systemWords()))") }
-            guard mayCreate else {
-                throw MasterKeyFault(
-                    path,
-                    "is missing, and the log holds credentials encrypted under it: put it back, name it with "
-                        + "--master-key-file, or add --replace-master-key and set all credentials anew")
-            }
-            self = try MasterKey(creating: path)
-            return
+            return nil
         }
         defer { close(descriptor) }
         var facts = stat()
@@ -49,13 +69,10 @@ public struct MasterKey: Sendable {
         self = key
     }
 
-    private init(creating path: String) throws(MasterKeyFault) {
-        let fresh = SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) }
-        let text = fresh.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
-        // Whole or not at all: a kill between making the file and filling it would leave no key in it.
+    /// Writes the key into a file of mode 0600, whole or not at all, and returns once that is durable.
+    func write(to path: String, replacing: Bool) throws(MasterKeyFault) {
+        let text = key.withUnsafeBytes { Array($0) }.hexadecimal
+        // A kill between making the file and filling it would leave no key in it.
         let draft = path + ".new"
         unlink(draft)
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -66,15 +83,13 @@ public struct MasterKey: Sendable {
         }
         let line = Array((text + "\n").utf8)
         // A link, since a rename would put the key over one that another process made meanwhile.
-        guard write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0,
-            link(draft, path) == 0, MasterKey.syncDirectory(of: path)
+        guard Glibc.write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0,
+            (replacing ? rename(draft, path) : link(draft, path)) == 0, MasterKey.syncDirectory(of: path)
         else { throw MasterKeyFault(path, "cannot be written (\(systemWords()))") }
-        guard let key = MasterKey(bytes: fresh) else { throw MasterKeyFault(path, "has no 32 bytes") }
-        self = key
     }
 
     /// A key that was synced is lost all the same, and every credential with it, if its name never was.
-    private static func syncDirectory(of path: String) -> Bool {
+    static func syncDirectory(of path: String) -> Bool {
         let directory = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
         let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { return false }
@@ -102,4 +117,14 @@ public struct MasterKeyFault: Error, Hashable, Sendable {
     init(_ path: String, _ what: String) { sentence = "master key file \(path) \(what)" }
 }
 
-private func systemWords() -> String { String(cString: strerror(errno)) }
+func systemWords() -> String { String(cString: strerror(errno)) }
+
+extension [UInt8] {
+    /// Two digits a byte.
+    var hexadecimal: String {
+        map { byte in
+            let digits = String(byte, radix: 16)
+            return digits.count == 1 ? "0" + digits : digits
+        }.joined()
+    }
+}

@@ -290,7 +290,7 @@ public struct ProjectionFault: Error, Hashable, Sendable {
 extension Event {
     fileprivate var mayStandOutsideVIMs: Bool {
         switch self {
-        case .epochStarted, .logArchived, .commandRefused, .vimStatusReported: true
+        case .epochStarted, .logArchived, .vaultRotated, .commandRefused, .vimStatusReported: true
         case .vimRegistered, .vimUpdated, .vimDeregistered, .vimMonitorAssigned, .vimMonitorLaunched,
             .vimMonitorStopped, .vimCredentialsShredded:
             false

@@ -37,8 +37,8 @@ public func evolve(_ vim: VIM?, by placed: PlacedEvent) throws(EvolveFault) -> V
         break
     case .epochStarted:
         throw EvolveFault(position: placed.position, "conductor.epoch_started in a VIM's stream")
-    case .logArchived:
-        throw EvolveFault(position: placed.position, "log.archived in a VIM's stream")
+    case .logArchived, .vaultRotated:
+        throw EvolveFault(position: placed.position, "\(placed.event.type.name) in a VIM's stream")
     }
     return vim
 }

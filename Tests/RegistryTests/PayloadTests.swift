@@ -114,6 +114,12 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     firstPosition: 1, lastPosition: 300, file: "a.segment",
                     lastSeal: Array(repeating: 0xAB, count: 32), batchByteCount: 36_000, fileByteCount: 800,
                     actor: actor))),
+        Golden(
+            "vault.rotated-1",
+            .vaultRotated(
+                VaultRotated(
+                    fromFingerprint: "0123456789abcdef", toFingerprint: "fedcba9876543210", dataKeyCount: 300,
+                    unopenedCount: 1, actor: actor))),
     ]
 }
 
@@ -137,7 +143,7 @@ struct PayloadTests {
         #expect(Set(EventType.allCases.map(\.name)).count == EventType.allCases.count)
         for type in EventType.allCases { #expect(EventType(name: type.name) == type) }
         #expect(EventType(name: "vim.unheard_of") == nil)
-        #expect(EventType.allCases.map(\.rawValue) == Array(1...11))
+        #expect(EventType.allCases.map(\.rawValue) == Array(1...12))
     }
 
     @Test("An unknown type or format is a fault that names it")

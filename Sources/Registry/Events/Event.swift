@@ -24,6 +24,8 @@ public enum Event: Hashable, Sendable {
     indirect case epochStarted(EpochStarted)
     /// Old batches moved into a segment file.
     indirect case logArchived(LogArchived)
+    /// The data keys were wrapped under another master key.
+    indirect case vaultRotated(VaultRotated)
 
     /// Its number and name.
     public var type: EventType {
@@ -39,6 +41,7 @@ public enum Event: Hashable, Sendable {
         case .commandRefused: .commandRefused
         case .epochStarted: .epochStarted
         case .logArchived: .logArchived
+        case .vaultRotated: .vaultRotated
         }
     }
 }
@@ -69,6 +72,8 @@ public enum EventType: UInt16, Sendable, CaseIterable {
     case epochStarted = 10
     /// `log.archived`
     case logArchived = 11
+    /// `vault.rotated`
+    case vaultRotated = 12
 
     /// The name people and programs see.
     public var name: String {
@@ -84,6 +89,7 @@ public enum EventType: UInt16, Sendable, CaseIterable {
         case .commandRefused: "conductor.command_refused"
         case .epochStarted: "conductor.epoch_started"
         case .logArchived: "log.archived"
+        case .vaultRotated: "vault.rotated"
         }
     }
 
@@ -299,6 +305,32 @@ public struct LogArchived: Hashable, Sendable {
         self.lastSeal = lastSeal
         self.batchByteCount = batchByteCount
         self.fileByteCount = fileByteCount
+        self.actor = actor
+    }
+}
+
+/// The data keys were wrapped under another master key.
+public struct VaultRotated: Hashable, Sendable {
+    /// The old master key: the first bytes of its SHA-256 as 16 hexadecimal digits.
+    public var fromFingerprint: String
+    /// The new one.
+    public var toFingerprint: String
+    /// How many data keys were wrapped anew.
+    public var dataKeyCount: UInt64
+    /// How many were left as they were, since the old key did not open them.
+    public var unopenedCount: UInt64
+    /// Who asked for it.
+    public var actor: Actor
+
+    /// All parts at once.
+    public init(
+        fromFingerprint: String, toFingerprint: String, dataKeyCount: UInt64, unopenedCount: UInt64,
+        actor: Actor
+    ) {
+        self.fromFingerprint = fromFingerprint
+        self.toFingerprint = toFingerprint
+        self.dataKeyCount = dataKeyCount
+        self.unopenedCount = unopenedCount
         self.actor = actor
     }
 }

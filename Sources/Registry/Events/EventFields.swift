@@ -42,6 +42,12 @@ extension Event {
                 ("host", .text(event.host)),
                 ("process_id", .number(UInt64(event.processID))),
             ]
+        case .vaultRotated(let event):
+            [
+                ("from_fingerprint", .text(event.fromFingerprint)),
+                ("to_fingerprint", .text(event.toFingerprint)),
+                ("data_keys", .number(event.dataKeyCount)), ("unopened_keys", .number(event.unopenedCount)),
+            ]
         case .logArchived(let event):
             [
                 ("first_position", .number(event.firstPosition)),
@@ -61,6 +67,7 @@ extension Event {
         case .vimMonitorAssigned(let event): event.actor
         case .commandRefused(let event): event.actor
         case .logArchived(let event): event.actor
+        case .vaultRotated(let event): event.actor
         case .vimStatusReported, .vimMonitorLaunched, .vimMonitorStopped, .vimCredentialsShredded,
             .epochStarted:
             nil

@@ -234,6 +234,25 @@ extension LogArchived {
     }
 }
 
+extension Vedette_V1_VaultRotated {
+    init(_ event: VaultRotated) {
+        self.init()
+        fromFingerprint = event.fromFingerprint
+        toFingerprint = event.toFingerprint
+        dataKeys = event.dataKeyCount
+        unopenedKeys = event.unopenedCount
+        actor = .init(event.actor)
+    }
+}
+
+extension VaultRotated {
+    init(_ message: Vedette_V1_VaultRotated) {
+        self.init(
+            fromFingerprint: message.fromFingerprint, toFingerprint: message.toFingerprint,
+            dataKeyCount: message.dataKeys, unopenedCount: message.unopenedKeys, actor: Actor(message.actor))
+    }
+}
+
 private func uniqueID(_ bytes: some Collection<UInt8>, _ place: String) throws(PayloadFault) -> UniqueID {
     guard let id = UniqueID(bytes: bytes) else {
         throw PayloadFault("\(place) has an id of \(bytes.count) bytes instead of 16")

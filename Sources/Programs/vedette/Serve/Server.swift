@@ -120,7 +120,10 @@ struct Server {
 
     /// What operators may ask of the running server.
     private func operatorTasks(_ conductor: Conductor, _ workflows: ChosenBackend) -> [any OperatorTask] {
-        [ArchiveTask(conductor: conductor), WorkersTask(roster: workflows.roster)]
+        [
+            ArchiveTask(conductor: conductor), RotationTask(conductor: conductor),
+            WorkersTask(roster: workflows.roster),
+        ]
     }
 
     private func failure(_ error: any Error) -> any Error {

@@ -503,6 +503,39 @@ nonisolated struct Vedette_V1_LogArchived: Sendable {
   fileprivate var _actor: Vedette_V1_Actor? = nil
 }
 
+/// vault.rotated, format 1
+nonisolated struct Vedette_V1_VaultRotated: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// 16 hexadecimal digits: the first bytes of the SHA-256 of the master key
+  var fromFingerprint: String = String()
+
+  var toFingerprint: String = String()
+
+  /// wrapped anew
+  var dataKeys: UInt64 = 0
+
+  /// left as they were, since the old key did not open them
+  var unopenedKeys: UInt64 = 0
+
+  var actor: Vedette_V1_Actor {
+    get {_actor ?? Vedette_V1_Actor()}
+    set {_actor = newValue}
+  }
+  /// Returns true if `actor` has been explicitly set.
+  var hasActor: Bool {self._actor != nil}
+  /// Clears the value of `actor`. Subsequent reads from it will return its default value.
+  mutating func clearActor() {self._actor = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _actor: Vedette_V1_Actor? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "vedette.v1"
@@ -1257,6 +1290,60 @@ nonisolated extension Vedette_V1_LogArchived: SwiftProtobuf.Message, SwiftProtob
     if lhs.lastSeal != rhs.lastSeal {return false}
     if lhs.batchBytes != rhs.batchBytes {return false}
     if lhs.fileBytes != rhs.fileBytes {return false}
+    if lhs._actor != rhs._actor {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Vedette_V1_VaultRotated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".VaultRotated"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}from_fingerprint\0\u{3}to_fingerprint\0\u{3}data_keys\0\u{3}unopened_keys\0\u{1}actor\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.fromFingerprint) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.toFingerprint) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.dataKeys) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.unopenedKeys) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._actor) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.fromFingerprint.isEmpty {
+      try visitor.visitSingularStringField(value: self.fromFingerprint, fieldNumber: 1)
+    }
+    if !self.toFingerprint.isEmpty {
+      try visitor.visitSingularStringField(value: self.toFingerprint, fieldNumber: 2)
+    }
+    if self.dataKeys != 0 {
+      try visitor.visitSingularUInt64Field(value: self.dataKeys, fieldNumber: 3)
+    }
+    if self.unopenedKeys != 0 {
+      try visitor.visitSingularUInt64Field(value: self.unopenedKeys, fieldNumber: 4)
+    }
+    try { if let v = self._actor {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Vedette_V1_VaultRotated, rhs: Vedette_V1_VaultRotated) -> Bool {
+    if lhs.fromFingerprint != rhs.fromFingerprint {return false}
+    if lhs.toFingerprint != rhs.toFingerprint {return false}
+    if lhs.dataKeys != rhs.dataKeys {return false}
+    if lhs.unopenedKeys != rhs.unopenedKeys {return false}
     if lhs._actor != rhs._actor {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
