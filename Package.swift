@@ -104,6 +104,11 @@ let package = Package(
             [asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL]),
         room("MistralClient", "Protocols/MistralClient", ["KeystoneClient", nioHTTP1]),
 
+        // Copies of the log: made beside its writer, verified before they are put back.
+        room(
+            "Backups", "Backups",
+            ["Registry", "EventLog", "Projections", "Identity", "Auditing", "Threads", crypto]),
+
         // Those who watch.
         room(
             "Monitoring", "Monitoring",
@@ -142,7 +147,8 @@ let package = Package(
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
                 "VIMDrivers", "RESTRequests", "RPCRequests", "OperatorRequests", "OsloMessaging", "AMQP",
-                "KeystoneClient", "MistralClient", "Encodings", "Auditing", argumentParser, asyncHTTPClient,
+                "KeystoneClient", "MistralClient", "Encodings", "Auditing", "Backups", argumentParser,
+                asyncHTTPClient,
                 configuration,
                 crypto, logging, nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
             ],
@@ -203,6 +209,11 @@ let package = Package(
                 nioCore, nioPosix, serviceLifecycle,
             ]),
 
+        tests(
+            "BackupsTests",
+            [
+                "Backups", "Conductor", "Registry", "EventLog", "Projections", "Auditing", "Samples", logging,
+            ]),
         tests(
             "OperatorRequestsTests",
             ["OperatorRequests", "Registry", "Samples", logging, serviceLifecycle, nioCore]),

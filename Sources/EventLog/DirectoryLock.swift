@@ -6,7 +6,7 @@
 ///
 /// A file `writer.lock` is locked (`flock`) for as long as this value lives and names the process, so that
 /// a second server can say who is in its way. The lock ends with the process however that ends.
-final class DirectoryLock: Sendable {
+public final class DirectoryLock: Sendable {
     private let descriptor: Int32
 
     /// Takes the lock at once or throws ``EventLogError/inUse(path:processID:)``.

@@ -104,9 +104,16 @@ public final class EventLog: Sendable {
         case .write:
             try EventLog.makeDirectory(directory)
             lock = try DirectoryLock(directory: directory)
+            _ = try RestoredLog.settle(in: directory)
             try EventLog.make(path)
         case .read, .maintain:
             lock = nil
+            guard !RestoredLog.isReady(in: directory) else {
+                throw .directory(
+                    path: directory,
+                    reason: "holds a restored log that is not in its place yet: start the server, or run "
+                        + "vedette restore again")
+            }
             var facts = stat()
             guard stat(path, &facts) == 0, facts.st_size > 0 else {
                 throw .directory(
@@ -219,11 +226,13 @@ public final class EventLog: Sendable {
 
     /// Lets the process end with one sentence, instead of a crash, if a page of a directory's file is so
     /// damaged that it cannot be read; for programs, while they open and read (see `MapGuard`).
-    public static func explainDamagedPages(of directory: String, exitCode: Int32 = 1) {
+    ///
+    /// - Parameter advice: what else to do than what the error says; may be empty.
+    public static func explainDamagedPages(of directory: String, exitCode: Int32 = 1, advice: String = "") {
         let error = EventLogError.damaged(
             path: directory + "/" + fileName, position: 0,
             what: "a page leads beyond the file or its own bounds")
-        MapGuard.install(sentence: "vedette: " + error.sentence, exitCode: exitCode)
+        MapGuard.install(sentence: "vedette: " + error.sentence + advice, exitCode: exitCode)
     }
 
     /// Ends what ``explainDamagedPages(of:exitCode:)`` began.
@@ -398,7 +407,7 @@ extension EventLog {
         guard fsync(descriptor) == 0 else { throw DirectoryLock.unusable(directory) }
     }
 
-    private static func makeDirectory(_ directory: String) throws(EventLogError) {
+    static func makeDirectory(_ directory: String) throws(EventLogError) {
         var path = ""
         for part in directory.split(separator: "/", omittingEmptySubsequences: false) {
             path += part.isEmpty ? "" : String(part)

@@ -57,6 +57,9 @@ let house: [Room] = [
     Room(
         "Auditing", in: "Auditing", sees: ["Registry", "EventLog", "Projections", "Threads", "LMDB"]),
     Room(
+        "Backups", in: "Backups",
+        sees: ["Registry", "EventLog", "Projections", "Identity", "Auditing", "Threads"]),
+    Room(
         "HighAvailability", in: "HighAvailability",
         sees: ["Registry", "EventLog", "Conductor", "EtcdClient"]),
     Room("Identity", in: "Identity", sees: ["Registry", "KeystoneClient"]),

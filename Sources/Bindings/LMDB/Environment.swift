@@ -118,6 +118,17 @@ public final class Environment: @unchecked Sendable {
         return Database(identifier: identifier)
     }
 
+    /// Writes a compact copy of the data file, as one transaction sees it, to a descriptor; returns when all
+    /// of it is written.
+    ///
+    /// Free pages are left out, and of the others what is not in use. As long as it runs, LMDB reuses no page
+    /// that it may still need.
+    public func copy(to descriptor: Int32) throws(LMDBError) {
+        try mapGate.enter()
+        defer { mapGate.leave() }
+        try check(mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)))
+    }
+
     /// Makes the map so many bytes large, or takes over the size another process gave it (0).
     ///
     /// Waits until no transaction of this process is open.

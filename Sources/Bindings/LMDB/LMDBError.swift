@@ -28,6 +28,8 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let invalid = LMDBError(code: MDB_INVALID)
     /// The file is of another LMDB version.
     public static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
+    /// The file's pages are not what its records say: of a compact copy, that pages were lost.
+    public static let incompatible = LMDBError(code: MDB_INCOMPATIBLE)
     /// The environment failed for good: only opening it anew helps.
     public static let panic = LMDBError(code: MDB_PANIC)
     /// No room on the device.

@@ -1,0 +1,204 @@
+import Auditing
+import EventLog
+import Identity
+import Projections
+public import Registry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// What a restore did.
+public struct RestoreReport: Hashable, Sendable {
+    /// What was restored.
+    public var manifest: BackupManifest
+    /// How many events were verified.
+    public var eventCount: UInt64
+    /// How many VIMs are registered.
+    public var registeredCount: Int
+    /// The identity that the restored log has, in hexadecimal digits.
+    public var identity: String
+    /// Where the files that it replaced are kept; nil if there were none.
+    public var replaced: String?
+    /// How many data keys are wrapped under which master key, by its fingerprint.
+    public var dataKeyCounts: [String: Int]
+}
+
+/// Puts a backup in the place of a data directory's log.
+///
+/// The backup is copied beside the log, verified there as an auditor would, gets an identity of its own, and
+/// only then takes the log's place (``RestoredLog``). Needs nobody who writes there.
+public struct Restoration: Sendable {
+    private let backup: String
+    private let directory: String
+    /// Restore although the present log holds what the backup does not, or cannot be read.
+    public var discardsPresentLog = false
+    /// Told before a log is read that may be damaged, with what to do then beside what its error says.
+    public var willRead: @Sendable (_ directory: String, _ advice: String) -> Void = { _, _ in }
+
+    /// A restore of a backup into a data directory, which is made if it is not there.
+    public init(of backup: String, to directory: String) {
+        self.backup = backup
+        self.directory = directory
+    }
+
+    /// Restores; blocks.
+    ///
+    /// - Parameter progress: may be told from any thread.
+    /// - Throws: ``BackupFault`` with the present log as it was.
+    public func run(progress: @escaping @Sendable (OperatorProgress) -> Void) throws(BackupFault)
+        -> RestoreReport
+    {
+        let manifest = try BackupManifest(reading: backup)
+        let staged = RestoredLog.stagedDirectory(in: directory)
+        let lock: DirectoryLock
+        do throws(EventLogError) {
+            lock = try DirectoryLock(making: directory)
+            try RestoredLog.settle(in: directory)
+        } catch { throw BackupFault(error.sentence) }
+        // Until the end nobody else may write there.
+        defer { withExtendedLifetime(lock) {} }
+        do throws(BackupFault) {
+            try stage(manifest, in: staged, progress)
+            var report = try verify(manifest, in: staged, progress)
+            if !discardsPresentLog { try compare(with: manifest, in: staged) }
+            report.identity = try renewIdentity(in: staged)
+            do throws(EventLogError) { report.replaced = try RestoredLog.swap(into: directory) } catch {
+                throw BackupFault(error.sentence)
+            }
+            return report
+        } catch {
+            try? RestoredLog.discard(staged)
+            throw error
+        }
+    }
+
+    /// Copies the backup's files and holds each against its checksum.
+    private func stage(
+        _ manifest: BackupManifest, in staged: String, _ progress: (OperatorProgress) -> Void
+    ) throws(BackupFault) {
+        let archive = staged + "/" + BackupManifest.archiveName
+        try CopiedFile.makeDirectory(staged)
+        try CopiedFile.makeDirectory(archive)
+        var done: UInt64 = 0
+        for file in manifest.files {
+            let source = backup + "/" + file.name
+            let copied = try CopiedFile.copy(source, to: staged + "/" + file.name, name: file.name) { count in
+                done += count
+                progress(OperatorProgress(done: done >> 10, total: manifest.byteCount >> 10, unit: "KiB"))
+            }
+            guard copied == file else {
+                throw BackupFault(
+                    "\(source) is damaged: its bytes are not those that were backed up; use another backup")
+            }
+        }
+        try CopiedFile.syncDirectory(archive)
+        try CopiedFile.syncDirectory(staged)
+    }
+
+    /// Everything that an auditor checks: the files may have been damaged before they were backed up.
+    private func verify(
+        _ manifest: BackupManifest, in staged: String,
+        _ progress: @escaping @Sendable (OperatorProgress) -> Void
+    ) throws(BackupFault) -> RestoreReport {
+        let report: Verifier.Report
+        willRead(staged, ", an older one than \(backup)")
+        do throws(EventLogError) {
+            report = try Verifier(directory: staged).run {
+                progress(OperatorProgress(done: $0, total: $1, unit: "events"))
+            }
+        } catch { throw unfit(error.sentence) }
+        if let damage = report.damage { throw unfit("position \(damage.position): \(damage.sentence)") }
+        let log = try open(staged)
+        guard report.head == log.head, log.head.position == manifest.position,
+            "\(log.head.seal)" == manifest.seal, hexadecimal(log.identity) == manifest.identity
+        else { throw unfit("its log is not the one that its manifest names") }
+        let (registeredCount, counts) = try verifyState(of: log, progress)
+        return RestoreReport(
+            manifest: manifest, eventCount: report.eventCount, registeredCount: registeredCount, identity: "",
+            dataKeyCounts: counts)
+    }
+
+    private func verifyState(
+        of log: EventLog, _ progress: @escaping @Sendable (OperatorProgress) -> Void
+    ) throws(BackupFault) -> (registeredCount: Int, dataKeyCounts: [String: Int]) {
+        var counts: [String: Int] = [:]
+        let state: StateAudit
+        do throws(ReadError<ProjectionFault>) {
+            state = try StateAudit(of: log) { id, wrapped in
+                do throws(VaultFault) { try CredentialVault.check(wrapped, of: id) } catch {
+                    return error.sentence
+                }
+                counts[CredentialVault.fingerprintText(of: wrapped) ?? "", default: 0] += 1
+                return nil
+            } progress: {
+                progress(OperatorProgress(done: $0.position, total: $0.end, unit: "events"))
+            }
+        } catch {
+            switch error {
+            case .log(let error): throw unfit(error.sentence)
+            case .body(let fault): throw unfit("position \(fault.position): \(fault.sentence)")
+            }
+        }
+        if let fault = state.faults.first { throw unfit(fault) }
+        return (state.registeredCount, counts)
+    }
+
+    /// Refuses if the present log holds anything that the backup does not.
+    private func compare(with manifest: BackupManifest, in staged: String) throws(BackupFault) {
+        guard RestoredLog.holdsLog(directory) else { return }
+        willRead(directory, Restoration.advice)
+        let fault: String?
+        do throws(EventLogError) {
+            fault = try Restoration.difference(
+                of: try EventLog(directory: directory, access: .read),
+                from: try EventLog(directory: staged, access: .read))
+        } catch {
+            throw BackupFault(
+                "what the present log holds beyond the backup is not known, since it cannot be read ("
+                    + error.sentence + ")" + Restoration.advice)
+        }
+        if let fault { throw BackupFault("the log in \(directory) " + fault + Restoration.advice) }
+    }
+
+    private static let advice =
+        "; to restore all the same add --discard-present-log, which keeps the present files aside"
+
+    /// What the present log has and the restored one has not; nil if it is the beginning of that.
+    private static func difference(
+        of present: EventLog, from restored: EventLog
+    ) throws(EventLogError) -> String? {
+        let (head, end) = (present.head, restored.head)
+        if head.position <= end.position {
+            if try restored.head(at: head.position) == head { return nil }
+        } else if try present.head(at: end.position) == end {
+            return "is newer: the backup ends at position \(end.position), and it has "
+                + "\(head.position - end.position) events after that, the last one of "
+                + "\(Timestamp(microseconds: head.time))"
+        }
+        return "has another history than the backup"
+    }
+
+    /// Two logs that go on from one history are two logs.
+    private func renewIdentity(in staged: String) throws(BackupFault) -> String {
+        let identity: [UInt8]
+        do throws(EventLogError) {
+            identity = try EventLog(directory: staged, access: .write).renewIdentity()
+        } catch { throw BackupFault(error.sentence) }
+        for name in ["writer.lock", BackupManifest.dataFileName + "-lock"] {
+            unlink(staged + "/" + name)
+        }
+        try CopiedFile.syncDirectory(staged)
+        return hexadecimal(identity)
+    }
+
+    private func open(_ directory: String) throws(BackupFault) -> EventLog {
+        do throws(EventLogError) { return try EventLog(directory: directory, access: .read) } catch {
+            throw BackupFault(error.sentence)
+        }
+    }
+
+    private func unfit(_ what: String) -> BackupFault {
+        BackupFault("the backup \(backup) does not verify: \(what); use another backup")
+    }
+}
