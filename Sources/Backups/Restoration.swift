@@ -61,10 +61,12 @@ public struct Restoration: Sendable {
         do throws(BackupFault) {
             try stage(manifest, in: staged, progress)
             var report = try verify(manifest, in: staged, progress)
-            if !discardsPresentLog { try compare(with: manifest, in: staged) }
+            if !discardsPresentLog { try compare(with: staged) }
             report.identity = try renewIdentity(in: staged)
             do throws(EventLogError) { report.replaced = try RestoredLog.swap(into: directory) } catch {
-                throw BackupFault(error.sentence)
+                guard RestoredLog.isReady(in: directory) else { throw BackupFault(error.sentence) }
+                throw BackupFault(
+                    error.sentence + "; the restored log is whole, and takes its place at the next start")
             }
             return report
         } catch {
@@ -145,7 +147,7 @@ public struct Restoration: Sendable {
     }
 
     /// Refuses if the present log holds anything that the backup does not.
-    private func compare(with manifest: BackupManifest, in staged: String) throws(BackupFault) {
+    private func compare(with staged: String) throws(BackupFault) {
         guard RestoredLog.holdsLog(directory) else { return }
         willRead(directory, Restoration.advice)
         let fault: String?

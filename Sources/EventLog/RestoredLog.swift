@@ -15,7 +15,7 @@ public enum RestoredLog {
     static func readyDirectory(in directory: String) -> String { directory + "/restore.ready" }
 
     /// Whether a swap was decided and is not finished.
-    static func isReady(in directory: String) -> Bool { exists(readyDirectory(in: directory)) }
+    public static func isReady(in directory: String) -> Bool { exists(readyDirectory(in: directory)) }
 
     /// Decides that the staged log, durable and verified, is the directory's from now on, and puts it there.
     ///
@@ -87,7 +87,8 @@ public enum RestoredLog {
             try move(replaced, path)
             kept = path
         }
-        guard rmdir(ready) == 0 else { throw DirectoryLock.unusable(ready) }
+        // Lock files at most: what matters has left it.
+        try discard(ready)
         try EventLog.syncDirectory(directory)
         return kept
     }

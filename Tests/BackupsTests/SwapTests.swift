@@ -56,7 +56,8 @@ struct SwapTests {
     private func stage(_ restored: String, in data: String) throws {
         let staged = data + "/restore.staged"
         try FileManager.default.createDirectory(atPath: staged, withIntermediateDirectories: false)
-        for name in ["events.lmdb", "archive"] {
+        // A restore removes its lock files, unless that fails.
+        for name in ["events.lmdb", "archive", "writer.lock", "events.lmdb-lock"] {
             try FileManager.default.copyItem(atPath: restored + "/" + name, toPath: staged + "/" + name)
         }
     }

@@ -26,6 +26,8 @@ struct FaultSweepTests {
         var program = Programs.conductorLoad
         /// After the data directory.
         var arguments: @Sendable (String) -> [String]
+        /// What a run needs beside the data directory, made anew before each.
+        var prepare: @Sendable (String) async throws -> Void = { _ in }
         var testDescription: String { name }
     }
 
@@ -38,6 +40,20 @@ struct FaultSweepTests {
         Operation(name: "audit verify", program: Programs.vedette) {
             ["audit", "verify", "--data-directory", $0]
         },
+        Operation(
+            name: "vault rotate", program: Programs.vedette,
+            arguments: { ["vault", "rotate", "--data-directory", $0] }),
+        Operation(
+            name: "backup", program: Programs.vedette,
+            arguments: { ["backup", $0 + ".backup", "--data-directory", $0] },
+            prepare: { try? FileManager.default.removeItem(atPath: $0 + ".backup") }),
+        Operation(
+            name: "restore", program: Programs.vedette,
+            arguments: { ["restore", $0 + ".backup", "--data-directory", $0] },
+            prepare: { data in
+                guard !FileManager.default.fileExists(atPath: data + ".backup") else { return }
+                _ = try await runVedette(["backup", data + ".backup", "--data-directory", data])
+            }),
     ]
 
     /// The calls that change a file or set it up, and the errors each may meet.
@@ -86,6 +102,7 @@ struct FaultSweepTests {
     ) async throws -> [String: Int] {
         let (data, trace) = (directory + "/data", directory + "/trace")
         try place(operation, template, data)
+        try await operation.prepare(data)
         let clean = try await run(
             Programs.strace,
             ["-o", trace] + options(for: FaultSweepTests.calls.map(\.name), data)
@@ -107,8 +124,12 @@ struct FaultSweepTests {
     private func options(for calls: [String], _ data: String) -> [String] {
         let names = [
             "", "/events.lmdb", "/events.lmdb-lock", "/events.lmdb.new", "/events.lmdb.new-lock",
-            "/writer.lock",
-            "/master.key", "/master.key.new",
+            "/writer.lock", "/master.key", "/master.key.new", "/master.key.next", "/master.key.next.new",
+            ".backup", ".backup.partial", ".backup.partial/events.lmdb", ".backup.partial/manifest.json",
+            ".backup.partial/archive", ".backup/events.lmdb", ".backup/manifest.json",
+            "/restore.staged", "/restore.staged/archive", "/restore.staged/events.lmdb",
+            "/restore.staged/writer.lock", "/restore.ready", "/restore.ready/events.lmdb",
+            "/restore.ready/replaced", "/restore.ready/archive",
         ]
         return ["-f", "-qqq", "-e", "signal=none", "-e", "trace=" + calls.joined(separator: ",")]
             + names.flatMap { ["-P", data + $0] }
@@ -150,6 +171,7 @@ struct FaultSweepTests {
         let data = directory + "/data"
         let place: Comment = "\(operation.name): \(fault)"
         try self.place(operation, template, data)
+        try await operation.prepare(data)
         let faulty = try await run(
             Programs.strace,
             ["-o", "/dev/null"] + options(for: [fault.call], data)
@@ -164,6 +186,7 @@ struct FaultSweepTests {
             #expect(sentences.allSatisfy { $0.contains(data) }, "\(place) \(faulty.errorOutput)")
         }
         let promises = faulty.lines.compactMap { Acknowledgement(line: $0) }
+        try await operation.prepare(data)
         let again = try await run(operation.program, operation.arguments(data))
         #expect(again.exitCode == 0, "\(place): and then \(again.errorOutput)")
         let later = again.lines.compactMap { Acknowledgement(line: $0) }
