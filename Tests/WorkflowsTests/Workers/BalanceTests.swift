@@ -126,11 +126,7 @@ struct BalanceTests {
         #expect(world.imbalance < 0.4, "SEED=\(runSeed) \(number)")
         let moves = world.moveCount
         world.run(seconds: 900)
-        // Seen in one world of some seventy: seven actions moved in this quarter of an hour, it is not known
-        // why.
-        withKnownIssue("a few actions may still move", isIntermittent: true) {
-            #expect(world.moveCount == moves, "SEED=\(runSeed) \(number)")
-        }
+        #expect(world.moveCount == moves, "SEED=\(runSeed) \(number)")
         #expect(world.unwatched.isEmpty, "SEED=\(runSeed) \(number)")
         #expect(world.staleCount == 0, "SEED=\(runSeed) \(number)")
     }

@@ -14,6 +14,8 @@ struct WorkerSimulation {
         var prefetch = 0
         var nextTag: UInt64 = 1
         var isConnected = true
+        /// Workers announce themselves as regularly as their timers run.
+        var nextAnnouncement = Duration.zero
         /// Actions that run in it.
         var running: [VIMID: MonitorActionID] = [:]
     }
@@ -123,7 +125,10 @@ struct WorkerSimulation {
         _ = desk.forgetSilent(now: now)
         queue += desk.unwritten(now: now)
         for id in workers.keys.sorted(by: { $0.value < $1.value }).shuffled(using: &random) {
-            if Int.random(in: 0..<15, using: &random) == 0 { announce(id) }
+            if let due = workers[id]?.nextAnnouncement, now >= due {
+                workers[id]?.nextAnnouncement = now + .seconds(Int.random(in: 14...16, using: &random))
+                announce(id)
+            }
             deliver(to: id)
             ask(id)
         }

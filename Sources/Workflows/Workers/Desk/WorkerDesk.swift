@@ -187,11 +187,12 @@ struct WorkerDesk {
     private func order(for facts: WorkerFacts, now: Duration) -> FairShares.Order {
         // Before all have said what they carry, nobody's share is known.
         if isGathering(now: now) { return FairShares.Order(loadMax: facts.capacity, surplus: 0) }
-        let present = roster.workers.values.map(\.facts)
-        let carried = present.reduce(0) { $0 + book.load(of: $1.id) }
         // By what the book says: what a worker said of itself is as old as its last announcement.
+        func worker(_ facts: WorkerFacts) -> FairShares.Worker {
+            FairShares.Worker(capacity: facts.capacity, load: book.load(of: facts.id))
+        }
         return FairShares(
-            actionCount: carried + book.waitingCount, capacities: present.map(\.capacity)
-        ).order(capacity: facts.capacity, load: book.load(of: facts.id))
+            roster.workers.values.map { worker($0.facts) }, waitingCount: book.waitingCount
+        ).order(for: worker(facts))
     }
 }
