@@ -42,22 +42,20 @@ final class Archiver: Sendable {
         }
         defer { isAtWork.store(false, ordering: .releasing) }
         var report = ArchiveReport()
-        do throws(EventLogError) {
-            let end = time.microseconds == 0 ? 0 : try log.head(atTime: time.microseconds - 1).position
-            while let segment = try await Archiver.writeSegment(of: log, upTo: end, progress) {
-                do throws(CommandFailure) { try await note(segment, actor: actor) } catch {
-                    // Nobody refers to the file: the next archiving or start takes it away.
-                    return try failed(error)
-                }
-                report.add(segment)
-            }
-            report.archivedEnd = try log.archivedEnd()
-        } catch { throw .notStored(error.sentence) }
+        let end = try stored { () throws(EventLogError) in try log.lastPosition(before: time) }
+        while let segment = try await Archiver.writeSegment(of: log, upTo: end, progress) {
+            // If this fails nobody refers to the file: the next archiving or start takes it away.
+            try await note(segment, actor: actor)
+            report.add(segment)
+        }
+        report.archivedEnd = try stored { () throws(EventLogError) in try log.archivedEnd() }
         return report
     }
 
-    private func failed(_ failure: CommandFailure) throws(EventLogError) -> ArchiveReport {
-        throw .system(path: "archive", code: 0, words: failure.sentence)
+    private func stored<Result>(
+        _ body: () throws(EventLogError) -> Result
+    ) throws(CommandFailure) -> Result {
+        do throws(EventLogError) { return try body() } catch { throw .notStored(error.sentence) }
     }
 
     private func note(_ segment: SegmentHeader, actor: Actor) async throws(CommandFailure) {
@@ -71,8 +69,8 @@ final class Archiver: Sendable {
     /// On a thread of its own: it computes and waits for the disk.
     private static func writeSegment(
         of log: EventLog, upTo end: UInt64, _ progress: @escaping @Sendable (UInt64, UInt64) -> Void
-    ) async throws(EventLogError) -> SegmentHeader? {
-        let result = await withCheckedContinuation { continuation in
+    ) async throws(CommandFailure) -> SegmentHeader? {
+        let result: Result<SegmentHeader?, EventLogError> = await withCheckedContinuation { continuation in
             DedicatedThread(name: "vedette-archive") {
                 continuation.resume(
                     returning: Result { () throws(EventLogError) in
@@ -80,7 +78,14 @@ final class Archiver: Sendable {
                     })
             }.detach()
         }
-        return try result.get()
+        do throws(EventLogError) { return try result.get() } catch { throw .notStored(error.sentence) }
+    }
+}
+
+extension EventLog {
+    /// The position of the last event that was committed before a time; 0 if there is none.
+    fileprivate func lastPosition(before time: Timestamp) throws(EventLogError) -> UInt64 {
+        time.microseconds == 0 ? 0 : try head(atTime: time.microseconds - 1).position
     }
 }
 
@@ -110,7 +115,7 @@ extension Conductor {
     ///
     /// - Throws: ``StartFault`` with one sentence that says what to do.
     public static func archive(
-        directory: String, before time: Timestamp, options: Options, logger: Logger,
+        directory: String, before time: Timestamp, actor: Actor = Actor(), options: Options, logger: Logger,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
     ) async throws(StartFault) -> ArchiveReport {
         let log: EventLog
@@ -118,9 +123,8 @@ extension Conductor {
             log = try EventLog(directory: directory, access: .write, mapByteCount: options.mapByteCount)
         } catch { throw StartFault(error.sentence) }
         do throws(EventLogError) {
-            let end = time.microseconds == 0 ? 0 : try log.head(atTime: time.microseconds - 1).position
             // Nobody begins an epoch for nothing.
-            guard try end > log.archivedEnd() else {
+            guard try log.lastPosition(before: time) > log.archivedEnd() else {
                 var report = ArchiveReport()
                 report.archivedEnd = try log.archivedEnd()
                 return report
@@ -135,7 +139,7 @@ extension Conductor {
             _ = try await pipeline.submit(.startEpoch(epochStarted(epoch, options)))
             result = .success(
                 try await Archiver(pipeline: pipeline).archive(
-                    log, before: time, actor: Actor(), progress: progress))
+                    log, before: time, actor: actor, progress: progress))
         } catch { result = .failure(error) }
         pipeline.stop()
         await join(thread)

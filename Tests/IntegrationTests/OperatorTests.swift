@@ -1,4 +1,5 @@
 // Starts: the server and a stand-in VIM.
+import Foundation
 import Harness
 import Testing
 
@@ -27,7 +28,10 @@ struct OperatorTests {
             let log = try await runVedette([
                 "audit", "log", "--type", "log.archived", "--data-directory", data,
             ])
-            #expect(log.output.split(separator: "\n").count == 2, "\(log.output)")
+            let lines = log.output.split(separator: "\n")
+            #expect(lines.count == 2, "\(log.output)")
+            // Beside the server and without one, the log says who asked.
+            #expect(lines.allSatisfy { $0.contains(" by \(NSUserName())") }, "\(log.output)")
             let verified = try await runVedette(["audit", "verify", "--data-directory", data])
             #expect(verified.exitCode == 0, "\(verified.errorOutput)")
         }

@@ -51,7 +51,8 @@ struct Archive: AsyncParsableCommand {
         options.version = Vedette.version
         do throws(StartFault) {
             return try await Conductor.archive(
-                directory: directory.path, before: time, options: options,
+                directory: directory.path, before: time,
+                actor: Actor(userName: NSUserName(), remoteAddress: "local"), options: options,
                 logger: Logger(label: "vedette") { StreamLogHandler.standardError(label: $0) },
                 progress: { bar.show($0, of: $1) })
         } catch { throw Failure(error.sentence) }

@@ -37,7 +37,8 @@ struct WorkersTask: OperatorTask {
     ) async throws(OperatorFailure) -> Outcome {
         guard let roster else {
             throw OperatorFailure(
-                "this server has no workers: its monitor actions run inside it (serve --workflows workers)")
+                "this server has no workers, its monitor actions run elsewhere: start it with "
+                    + "--workflows workers")
         }
         let rows = roster.workers().map {
             Row(
