@@ -101,34 +101,43 @@ public struct MistralAPI: Sendable {
         }
     }
 
-    /// One call; after a 401 once more with a fresh token.
+    /// One call, answered with success.
     @discardableResult
     private func call(
         _ method: HTTPMethod, _ path: String, body: [UInt8]? = nil, contentType: String = "application/json"
     ) async throws(MistralError) -> [UInt8] {
-        var answer: ServiceConnection.Answer
-        do throws(ServiceFault) {
-            answer = try await send(method, path, body, contentType)
-            if answer.status == 401, keystone != nil {
-                answer = try await send(method, path, body, contentType)
-            }
-        } catch { throw .unreachable(error.description) }
+        let answer: ServiceConnection.Answer
+        do throws(ServiceFault) { answer = try await self.answer(method, path, body, contentType) } catch {
+            throw .unreachable(error.description)
+        }
         guard (200..<300).contains(answer.status) else {
             throw .refused(status: answer.status, fault: MistralAPI.fault(in: answer.body))
         }
         return answer.body
     }
 
-    private func send(
+    /// One call; after a 401 once more with a fresh token.
+    private func answer(
         _ method: HTTPMethod, _ path: String, _ body: [UInt8]?, _ contentType: String
     ) async throws(ServiceFault) -> ServiceConnection.Answer {
+        guard let keystone else { return try await ask(method, path, body, contentType, token: nil) }
+        let kept = try await keystone.token()
+        let first = try await ask(method, path, body, contentType, token: kept)
+        guard first.status == 401 else { return first }
+        await keystone.forget(kept)
+        let fresh = try await keystone.token()
+        let second = try await ask(method, path, body, contentType, token: fresh)
+        if second.status == 401 { await keystone.forget(fresh) }
+        return second
+    }
+
+    private func ask(
+        _ method: HTTPMethod, _ path: String, _ body: [UInt8]?, _ contentType: String, token: String?
+    ) async throws(ServiceFault) -> ServiceConnection.Answer {
         var headers = HTTPHeaders()
-        let token = try await keystone?.token()
         if let token { headers.add(name: "X-Auth-Token", value: token) }
-        let answer = try await connection.send(
+        return try await connection.send(
             method, base + path, headers: headers, body: body, contentType: contentType)
-        if answer.status == 401, let token { await keystone?.forget(token) }
-        return answer
     }
 
     private static func decode<Value: Decodable>(_ body: [UInt8]) throws(MistralError) -> Value {
