@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -14,6 +15,8 @@ final class ScriptedServer: Sendable {
         case silence
         /// Closes as soon as something comes.
         case close
+        /// Resets each connection as soon as it stands.
+        case reset
         /// Answers the first bytes with a head that never ends.
         case endlessHead
     }
@@ -91,6 +94,15 @@ final class ScriptedServer: Sendable {
             self.log = log
         }
 
+        func channelActive(context: ChannelHandlerContext) {
+            guard case .reset = script else { return }
+            let channel = context.channel
+            (channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete
+            {
+                _ in channel.close(promise: nil)
+            }
+        }
+
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             let bytes = unwrapInboundIn(data)
             log.text.withLock { $0 += String(buffer: bytes) }
@@ -101,7 +113,7 @@ final class ScriptedServer: Sendable {
             case .answerAndClose(let text):
                 write(text, context)
                 context.close(promise: nil)
-            case .silence: break
+            case .silence, .reset: break
             case .close: context.close(promise: nil)
             case .endlessHead:
                 write("HTTP/1.1 200 OK\r\n", context)

@@ -103,7 +103,7 @@ struct ConnectionFailureTests {
         arguments: [
             (ECONNREFUSED, ProbePhase.connect, ProbeFinding.Reason.connectionRefused, UInt16(111)),
             (EHOSTUNREACH, .connect, .connectFailed, 113), (ENETUNREACH, .connect, .connectFailed, 101),
-            (ETIMEDOUT, .connect, .timedOut, 2), (ECONNRESET, .connect, .connectFailed, 104),
+            (ETIMEDOUT, .connect, .timedOut, 2), (ECONNRESET, .connect, .connectionClosed, 104),
             (ECONNRESET, .tls, .connectionClosed, 104), (ECONNRESET, .answer, .connectionClosed, 104),
             (EPIPE, .answer, .connectionClosed, 32),
         ])

@@ -1,4 +1,6 @@
+import Glibc
 import Logging
+import NIOCore
 import NIOPosix
 import Registry
 import Testing
@@ -16,6 +18,28 @@ struct TCPProbeTests {
             }
             #expect(outcome.meaning == .answered)
             #expect(outcome.phases.list.map(\.phase) == [.resolve, .connect])
+        }
+    }
+
+    @Test("A connection that is reset before this machine looks is an answer all the same")
+    func reset() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let bench = ProbeBench(group: group, credentials: StubCredentials(nil), logger: .init(label: "test"))
+        await bench.start()
+        try await ScriptedServer.with(.reset) { server in
+            holdUp(group.next(), turns: 100)
+            let outcome = await bench.probe(order(.tcp, "http://127.0.0.1:\(server.port)"))
+            #expect(outcome.meaning == .answered, "\(outcome)")
+        }
+        await bench.stop()
+        try await group.shutdownGracefully()
+    }
+
+    /// Keeps a loop busy with half a second of tasks: what is begun among them is looked at after them.
+    private func holdUp(_ loop: any EventLoop, turns: Int) {
+        loop.execute {
+            usleep(5_000)
+            if turns > 1 { holdUp(loop, turns: turns - 1) }
         }
     }
 

@@ -55,6 +55,9 @@ struct Connection {
                 case .success: connected()
                 case .failure(let error):
                     let failure = ConnectionFailure(error, in: .connect)
+                    // It stood, and was reset before anybody here looked: that this machine is slow must
+                    // not decide what the probe says.
+                    if failure.hasConnected { connected() }
                     // Where this machine fails the next address would fail as well.
                     if rest.isEmpty || failure.isOwnTrouble {
                         trace.finish(failure)

@@ -14,6 +14,8 @@ struct ConnectionFailure {
     var explanation: String
     /// Whether it is this machine that failed, so that nothing is said of the endpoint.
     var isOwnTrouble = false
+    /// Whether the connection stood before it failed.
+    var hasConnected = false
 
     init(_ reason: ProbeFinding.Reason, detail: UInt16 = 0, explanation: String) {
         self.reason = reason
@@ -98,7 +100,11 @@ struct ConnectionFailure {
         case EMFILE, ENFILE, ENOMEM, ENOBUFS, EADDRNOTAVAIL, EAGAIN:
             reason = .proberFailed
             isOwnTrouble = true
-        case ECONNRESET, EPIPE, ECONNABORTED:
+        case ECONNRESET, EPIPE:
+            // Also while connecting: a reset that comes before the handshake is over reads as refused.
+            reason = .connectionClosed
+            hasConnected = true
+        case ECONNABORTED:
             if phase != .connect { reason = .connectionClosed }
         default: break
         }
