@@ -72,7 +72,9 @@ class Prober:
         except ssl.SSLError as error:
             return FAILED, "TLS failed (%s)" % (error.reason or error)
         except OSError as error:
-            return (INCONCLUSIVE if error.errno in _OWN_TROUBLE else FAILED), error.strerror or str(error)
+            # Under eventlet an error's own words may be its number's name.
+            words = os.strerror(error.errno) if error.errno else str(error)
+            return (INCONCLUSIVE if error.errno in _OWN_TROUBLE else FAILED), words
 
     def _http(self, deadline):
         return self._exchange(deadline, self._endpoint.path, lambda code: 200 <= code < 400)
@@ -106,7 +108,7 @@ class Prober:
         return ANSWERED, "connected"
 
     def _icmp(self, deadline):
-        family, _, _, _, address = socket.getaddrinfo(self._endpoint.host, None, type=socket.SOCK_DGRAM)[0]
+        family, _, _, _, address = _addresses(self._endpoint.host, None, socket.SOCK_DGRAM)[0]
         is_v6 = family == socket.AF_INET6
         protocol = socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP
         try:
@@ -149,11 +151,15 @@ def _left(deadline):
     return left
 
 
+def _addresses(host, port, kind):
+    """By place: under eventlet, on which Mistral 15 runs, the parameters have other names."""
+    return socket.getaddrinfo(host, port, 0, kind)
+
+
 def _connect(endpoint, deadline):
     """To the first address that takes the connection, in the order the resolver gives."""
     failure = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-            endpoint.host, endpoint.port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in _addresses(endpoint.host, endpoint.port, socket.SOCK_STREAM):
         connection = socket.socket(family, kind, protocol)
         try:
             connection.settimeout(_left(deadline))
