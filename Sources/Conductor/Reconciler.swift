@@ -98,7 +98,7 @@ public struct Reconciler: Sendable {
         }
         let steps = Reconciliation(
             wanted: wanted, sightings: sightings, handed: handed,
-            actionsOutliveConductor: backend.actionsOutliveConductor)
+            actionsOutliveConductor: backend.actionsOutliveConductor, orders: { backend.orders(of: $0) })
         let launches = steps.work.compactMap { work -> (vimID: VIMID, actionID: MonitorActionID)? in
             guard case .launch(let assignment)? = work.step else { return nil }
             return (work.vimID, assignment.actionID)

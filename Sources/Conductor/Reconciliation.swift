@@ -41,17 +41,22 @@ struct Reconciliation {
     ///   - sightings: what the backend shows of them.
     ///   - handed: what the running actions were told last; what is not in it counts as told.
     ///   - actionsOutliveConductor: see ``MonitorBackend``.
+    ///   - orders: see ``MonitorBackend``.
     init(
         wanted: [VIM], sightings: [VIMID: [MonitorSighting]], handed: [VIMID: MonitorAssignment],
-        actionsOutliveConductor: Bool = false
+        actionsOutliveConductor: Bool = false, orders: (MonitorAssignment) -> String? = { _ in nil }
     ) {
         for vim in wanted {
             var work = Work(vimID: vim.id)
-            var found: MonitorSighting.State?
+            var found: MonitorSighting?
             for sighting in sightings[vim.id] ?? [] {
                 if vim.isRegistered, sighting.actionID == vim.actionID {
-                    found = sighting.state
+                    found = sighting
                     continue
+                }
+                // First another id, at which both end; what is left of them is removed after that.
+                if vim.isRegistered, sighting.reportsAs == vim.actionID {
+                    work.step = .replace(vim.actionID, detail: "another reports under its id, too")
                 }
                 work.stops.append(
                     Stop(
@@ -59,25 +64,29 @@ struct Reconciliation {
                         reason: vim.isRegistered ? "replaced by \(vim.actionID)" : "deregistered",
                         wasRunning: sighting.state == .running))
             }
-            if vim.isRegistered {
-                if found == .running, handed[vim.id] == nil { untold.append(MonitorAssignment(vim)) }
+            if work.step != nil {
+                work.stops = []
+            } else if vim.isRegistered {
+                let assignment = MonitorAssignment(vim)
+                let told = found?.orders.map { $0 == orders(assignment) }
+                if found?.state == .running, handed[vim.id] == nil { untold.append(assignment) }
                 work.step = step(
-                    for: vim, found: found, handed: handed[vim.id], outlives: actionsOutliveConductor)
+                    for: vim, found: found?.state,
+                    isTold: told ?? !(handed[vim.id]?.differsInOrders(from: assignment) ?? false),
+                    outlives: actionsOutliveConductor)
             }
-            work.keepsWanted = found == .running && work.step == nil
+            work.keepsWanted = found?.state == .running && work.step == nil
             if !work.stops.isEmpty || work.step != nil { self.work.append(work) }
         }
     }
 
     private mutating func step(
-        for vim: VIM, found: MonitorSighting.State?, handed: MonitorAssignment?, outlives: Bool
+        for vim: VIM, found: MonitorSighting.State?, isTold: Bool, outlives: Bool
     ) -> Step? {
         let assignment = MonitorAssignment(vim)
         let hasReported = vim.reportedAt != nil
         switch found {
-        case .running:
-            guard let handed, handed.differsInOrders(from: assignment) else { return nil }
-            return .adjust(assignment)
+        case .running: return isTold ? nil : .adjust(assignment)
         case .ended(let reason):
             if hasReported { return .replace(vim.actionID, detail: reason) }
             stillborn.append((vim.id, reason))

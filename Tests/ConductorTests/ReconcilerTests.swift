@@ -99,6 +99,32 @@ struct ReconciliationTests {
         #expect(steps(reported, handed: before) == [])
     }
 
+    @Test("A sighting that tells its orders is believed, also by a conductor that has just started")
+    func orders() {
+        func steps(_ told: String?) -> [Reconciliation.Step?] {
+            let sighting = MonitorSighting(.sample(1), orders: told)
+            return Reconciliation(
+                wanted: [vim(1)], sightings: [.sample(1): [sighting]], handed: [:], orders: { _ in "wanted" }
+            ).work.map(\.step)
+        }
+        #expect(steps("wanted") == [])
+        #expect(steps(nil) == [])
+        #expect(steps("other") == [.adjust(MonitorAssignment(vim(1)))])
+    }
+
+    @Test("Two that report under the wanted id both give way to a third, and are removed after that")
+    func copies() {
+        var copy = run(7)
+        copy.reportsAs = .sample(1)
+        let detail = "another reports under its id, too"
+        #expect(
+            reconcile([vim(1)], [1: [run(6), copy, run(1)]]).work
+                == [.init(vimID: .sample(1), step: .replace(.sample(1), detail: detail))])
+        let after = reconcile([vim(1, action: 2)], [1: [copy, run(1)]]).work
+        #expect(after.map { $0.stops.map(\.actionID) } == [[.sample(7), .sample(1)]])
+        #expect(after.map(\.step) == [.launch(MonitorAssignment(vim(1, action: 2)))])
+    }
+
     private func reconcile(
         _ wanted: [VIM], _ sightings: [UInt64: [MonitorSighting]], handed: [VIMID: MonitorAssignment] = [:],
         outlives: Bool = false

@@ -19,9 +19,25 @@ struct MistralAPITests {
             #expect(found.map(\.id) == ["a", "b", "c", "d"])
             #expect(found.map(\.hasEnded) == [false, true, false, true])
             #expect(found[1].stateInfo == "why")
-            let fields = "fields=workflow_name,state,state_info&workflow_name=has:vim_id_"
+            let fields = "fields=workflow_name,description,state,state_info&workflow_name=has:vim_id_"
             let first = "GET /v2/executions?\(fields)&sort_keys=id&limit=1000"
             #expect(service.lines == [first, first + "&marker=b", first + "&marker=d"])
+        }
+    }
+
+    @Test("An execution's input is read out of the text that Mistral keeps it as; one that is gone has none")
+    func input() async throws {
+        try await ScriptedService.run { call in
+            call.line.hasSuffix("/e")
+                ? (200, #"{"id": "e", "input": "{\"action_id\": \"a\"}"}"#, nil)
+                : (404, #"{"faultstring": "not found"}"#, nil)
+        } _: { service, url, connection in
+            let mistral = MistralAPI(url: url, connection: connection, keystone: nil)
+            let there = try await mistral.input(ofExecution: "e", as: [String: String].self)
+            #expect(there == ["action_id": "a"])
+            let gone = try await mistral.input(ofExecution: "f", as: [String: String].self)
+            #expect(gone == nil)
+            #expect(service.lines == ["GET /v2/executions/e", "GET /v2/executions/f"])
         }
     }
 

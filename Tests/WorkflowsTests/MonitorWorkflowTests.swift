@@ -69,6 +69,18 @@ struct MonitorWorkflowTests {
         #expect(!own.verifies && own.authorities == "PEM")
     }
 
+    @Test("Orders are equal when an action is to do the same, whoever left it out; they fit Mistral's column")
+    func orders() {
+        let plain = input(MonitorSettings()).orders
+        #expect(plain == input(MonitorSettings(intervalMilliseconds: 10_000, failureThreshold: 3)).orders)
+        for other in [
+            MonitorSettings(probe: .tcp), MonitorSettings(intervalMilliseconds: 10_001),
+            MonitorSettings(timeoutMilliseconds: 1), MonitorSettings(failureThreshold: 4),
+            MonitorSettings(successThreshold: 2),
+        ] { #expect(plain != input(other).orders) }
+        #expect(plain.utf8.count < 200)
+    }
+
     private func input(
         _ settings: MonitorSettings, defaults: MonitorSettings = MonitorSettings(),
         tls: TLSProfile = TLSProfile()

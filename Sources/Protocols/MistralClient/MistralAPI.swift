@@ -52,6 +52,21 @@ public struct MistralAPI: Sendable {
         return try MistralAPI.decode(try await call(.POST, "/executions", body: body))
     }
 
+    /// What an execution was started with; nil if there is none of this id.
+    public func input<Input: Decodable>(
+        ofExecution id: String, as type: Input.Type
+    ) async throws(MistralError) -> Input? {
+        let answer: [UInt8]
+        do throws(MistralError) {
+            answer = try await call(.GET, "/executions/\(MistralAPI.escaped(id))")
+        } catch {
+            guard case .refused(status: 404, _) = error else { throw error }
+            return nil
+        }
+        let execution: ExecutionInput = try MistralAPI.decode(answer)
+        return try MistralAPI.decode(Array(execution.input.utf8))
+    }
+
     /// Removes an execution, also a running one; does nothing if there is none.
     ///
     /// The action goes on running on its executor: only its own end ends it.
@@ -78,7 +93,8 @@ public struct MistralAPI: Sendable {
 
     private func executions(filter: String) async throws(MistralError) -> [MistralExecution] {
         let pages: [ExecutionPage] = try await pages(
-            "/executions?fields=workflow_name,state,state_info&workflow_name=\(MistralAPI.escaped(filter))")
+            "/executions?fields=workflow_name,description,state,state_info"
+                + "&workflow_name=\(MistralAPI.escaped(filter))")
         return pages.flatMap(\.entries)
     }
 
@@ -172,15 +188,20 @@ public struct MistralExecution: Decodable, Hashable, Sendable {
     public var id: String
     /// The workflow it executes.
     public var workflowName: String
+    /// What whoever started it wrote beside it.
+    public var description: String?
     /// `RUNNING`, `SUCCESS`, `ERROR`, `CANCELLED`, `PAUSED`, `IDLE`.
     public var state: String
     /// Why it is so, in Mistral's words; often nil.
     public var stateInfo: String?
 
     /// All parts at once.
-    public init(id: String, workflowName: String, state: String, stateInfo: String? = nil) {
+    public init(
+        id: String, workflowName: String, description: String? = nil, state: String, stateInfo: String? = nil
+    ) {
         self.id = id
         self.workflowName = workflowName
+        self.description = description
         self.state = state
         self.stateInfo = stateInfo
     }
@@ -189,7 +210,7 @@ public struct MistralExecution: Decodable, Hashable, Sendable {
     public var hasEnded: Bool { ["SUCCESS", "ERROR", "CANCELLED"].contains(state) }
 
     enum CodingKeys: String, CodingKey {
-        case id, state
+        case id, description, state
         case workflowName = "workflow_name"
         case stateInfo = "state_info"
     }
@@ -260,6 +281,11 @@ private struct ExecutionBody<Input: Encodable>: Encodable {
         case id, description, input
         case workflowName = "workflow_name"
     }
+}
+
+private struct ExecutionInput: Decodable {
+    /// A JSON text.
+    var input: String
 }
 
 private struct FaultBody: Decodable {

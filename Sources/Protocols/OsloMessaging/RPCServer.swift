@@ -30,6 +30,7 @@ package final class RPCServer: Sendable {
     private let interface: RPCInterface
     private let logger: Logger
     private let counts = Mutex(ServerCore.Statistics())
+    private let isHearing = Atomic<Bool>(false)
 
     /// A server that begins with ``run()``.
     package init(_ url: BrokerURL, options: Options, interface: RPCInterface, logger: Logger) {
@@ -42,6 +43,9 @@ package final class RPCServer: Sendable {
     /// What has been counted since the start.
     package var statistics: ServerCore.Statistics { counts.withLock { $0 } }
 
+    /// Whether calls can come in now: false while the broker cannot be reached, or takes no messages.
+    package var canHear: Bool { isHearing.load(ordering: .relaxed) }
+
     /// Serves until the task is cancelled; then lets the calls under way be answered.
     package func run() async {
         let mailbox = Mailbox<Item>(itemMax: .max)  // bounded by the prefetch count
@@ -53,7 +57,13 @@ package final class RPCServer: Sendable {
                     options: options, interface: interface, mailbox: mailbox, logger: logger,
                     publish: { [self] statistics in counts.withLock { $0 = statistics } })
             },
-            news: { SessionLog(logger: logger).tell($0, url: url) })
+            news: { [self] news in
+                switch news {
+                case .connected, .blocked(false): isHearing.store(true, ordering: .relaxed)
+                case .lost, .unreachable, .blocked(true): isHearing.store(false, ordering: .relaxed)
+                }
+                SessionLog(logger: logger).tell(news, url: url)
+            })
         // Ends only by cancellation.
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
         await session.stop()

@@ -41,11 +41,17 @@ public struct MonitorSighting: Hashable, Sendable {
     public var actionID: MonitorActionID
     /// What became of it.
     public var state: State
+    /// The id under which it reports: another's where somebody copied that one.
+    public var reportsAs: MonitorActionID
+    /// What it was told to do, as ``MonitorBackend/orders(of:)`` words it; nil if the backend does not know.
+    public var orders: String?
 
-    /// An action and its state.
-    public init(_ actionID: MonitorActionID, _ state: State = .running) {
+    /// An action and its state; it reports under its own id.
+    public init(_ actionID: MonitorActionID, _ state: State = .running, orders: String? = nil) {
         self.actionID = actionID
         self.state = state
+        self.orders = orders
+        reportsAs = actionID
     }
 }
 
@@ -65,6 +71,8 @@ public protocol MonitorBackend: Sendable {
     var actionsOutliveConductor: Bool { get }
     /// What an operator should look at when actions were launched and never reported; nil if nothing helps.
     var adviceOnSilence: String? { get }
+    /// What an action is told to do, in words that are equal when its orders are; nil if no sighting tells.
+    func orders(of assignment: MonitorAssignment) -> String?
     /// What there is of some VIMs' actions, or of all if nil.
     ///
     /// - Throws: if the backend cannot be asked now, which is not the same as that nothing runs.
@@ -84,6 +92,8 @@ extension MonitorBackend {
     public var callMax: Int { 256 }
     /// They end with it.
     public var actionsOutliveConductor: Bool { false }
+    /// No sighting tells.
+    public func orders(of assignment: MonitorAssignment) -> String? { nil }
     /// Nothing.
     public var adviceOnSilence: String? { nil }
 }

@@ -48,6 +48,9 @@ package struct RPCDoor: Sendable {
     /// Answers until the task is cancelled, then lets the calls under way be answered.
     package func run() async { await server.run() }
 
+    /// Whether reports can come in now: false while the broker cannot be reached, or takes no messages.
+    package var canHear: Bool { server.canHear }
+
     /// What has been counted since the start.
     package var statistics: ServerCore.Statistics { server.statistics }
 

@@ -65,8 +65,11 @@ public struct MistralWorkflows: MonitorBackend {
             guard let vimID = MonitorWorkflow.vimID(ofWorkflow: execution.workflowName),
                 let actionID = MonitorActionID(execution.id)
             else { continue }
-            sightings[vimID, default: []].append(MonitorSighting(actionID, MistralWorkflows.state(execution)))
+            sightings[vimID, default: []].append(
+                MonitorSighting(
+                    actionID, MistralWorkflows.state(execution), orders: execution.description ?? ""))
         }
+        try await unmaskCopies(in: &sightings)
         guard vims == nil else { return sightings }
         for name in try await mistral.workflowNames(holding: MonitorWorkflow.nameMark) {
             guard let vimID = MonitorWorkflow.vimID(ofWorkflow: name), sightings[vimID] == nil else {
@@ -80,17 +83,22 @@ public struct MistralWorkflows: MonitorBackend {
 
     /// Stores the workflow and starts its execution.
     public func launch(_ assignment: MonitorAssignment) async throws {
+        guard let description = orders(of: assignment) else { return }
         let text = await credentials.credentials(of: assignment.vimID, for: assignment.actionID)
         let tls = text.map { VIMAccess($0).tls } ?? TLSProfile()
         try await mistral.storeWorkflow(definition: try MonitorWorkflow.definition(of: assignment.vimID))
         _ = try await mistral.startExecution(
             id: assignment.actionID.description, ofWorkflow: MonitorWorkflow.name(of: assignment.vimID),
-            description: "Vedette's monitor action \(assignment.actionID) of VIM \(assignment.vimID)",
-            input: MonitorWorkflow.Input(assignment, tls: tls, options: options))
+            description: description, input: MonitorWorkflow.Input(assignment, tls: tls, options: options))
     }
 
     /// A running action hears nothing but the answers to its reports.
     public func adjust(_ assignment: MonitorAssignment) async -> Bool { false }
+
+    /// Stands in the execution's description.
+    public func orders(of assignment: MonitorAssignment) -> String? {
+        MonitorWorkflow.Input(assignment, tls: TLSProfile(), options: options).orders
+    }
 
     /// Removes the execution, and the workflow unless another execution of it runs.
     ///
@@ -102,6 +110,20 @@ public struct MistralWorkflows: MonitorBackend {
         let others = try await mistral.executions(ofWorkflows: [name]).filter { $0.id != id && !$0.hasEnded }
         if others.isEmpty { try await mistral.deleteWorkflow(named: name) }
         try await mistral.deleteExecution(id: actionID.description)
+    }
+
+    /// Who started an execution once more gave it the input of the first: both report under one id.
+    private func unmaskCopies(
+        in sightings: inout [VIMID: [MonitorSighting]]
+    ) async throws(MistralError) {
+        for (vimID, ofOneVIM) in sightings where ofOneVIM.count(where: { $0.state == .running }) > 1 {
+            for (index, sighting) in ofOneVIM.enumerated() where sighting.state == .running {
+                let input = try await mistral.input(
+                    ofExecution: sighting.actionID.description, as: MonitorWorkflow.ReportingID.self)
+                guard let id = input?.actionID.flatMap({ MonitorActionID($0) }) else { continue }
+                sightings[vimID]?[index].reportsAs = id
+            }
+        }
     }
 
     private func executions(of vims: Set<VIMID>?) async throws(MistralError) -> [MistralExecution] {

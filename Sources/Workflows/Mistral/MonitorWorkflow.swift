@@ -41,6 +41,15 @@ struct MonitorWorkflow: Sendable {
         return try Yams.serialize(node: Yams.Node(document))
     }
 
+    /// The part of an execution's input that says under which id its action reports.
+    struct ReportingID: Decodable {
+        var actionID: String?
+
+        enum CodingKeys: String, CodingKey {
+            case actionID = "action_id"
+        }
+    }
+
     /// The action's parameters, by the names that the plug-in gives them; times are in seconds.
     struct Input: Encodable, Hashable {
         var vimID: String
@@ -73,6 +82,13 @@ struct MonitorWorkflow: Sendable {
             case authorities = "ca_cert"
             case exchange
             case topic
+        }
+
+        /// What an action is to do apart from where: another endpoint makes another action.
+        var orders: String {
+            "Vedette watches VIM \(vimID): \(probe) every \(interval) s, timeout \(timeout) s, UNREACHABLE "
+                + "after \(failureThreshold), REACHABLE after \(successThreshold), reports every "
+                + "\(reportInterval) s"
         }
 
         init(_ assignment: MonitorAssignment, tls: TLSProfile, options: MistralWorkflows.Options) {

@@ -7,15 +7,13 @@ package struct RunningBroker: Sendable {
     /// Where its files lie, its log and `output` among them.
     package let directory: String
     fileprivate let environment: [String: String]
+    fileprivate let program: RestartableProgram
 
     /// What a program of OpenStack is told: `rabbit://guest:guest@127.0.0.1:PORT/`.
     package var url: String { "rabbit://guest:guest@127.0.0.1:\(port)/" }
 
     /// The broker's process; nil while it does not run.
-    package var processID: Int32? {
-        (try? String(contentsOfFile: pidFile, encoding: .utf8))
-            .flatMap { Int32($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
-    }
+    package var processID: Int32? { program.processID }
 
     /// Ends the broker as a crash would, and waits until it is gone.
     package func kill9() async throws { try await end(with: SIGKILL) }
@@ -25,7 +23,7 @@ package struct RunningBroker: Sendable {
 
     /// Starts a broker that has ended again, on its old data and port, and waits until it takes connections.
     package func start() async throws {
-        try Data().write(to: URL(fileURLWithPath: startFile))
+        try program.startAgain()
         try await waitUntilReady()
     }
 
@@ -46,12 +44,8 @@ package struct RunningBroker: Sendable {
         return paths.map { (try? String(contentsOfFile: $0, encoding: .utf8)) ?? "" }.joined()
     }
 
-    fileprivate var pidFile: String { directory + "/broker.pid" }
-    fileprivate var startFile: String { directory + "/start" }
-
     private func end(with signal: Int32) async throws {
-        guard let id = processID else { throw HarnessError("the broker does not run") }
-        kill(id, signal)
+        try program.signal(signal)
         try await eventually("the broker ends") { processID == nil && !isListening(port) }
     }
 
@@ -74,24 +68,25 @@ package func withBroker<Result: Sendable>(
     directory: String, plugins: [String] = [], settings: [String] = [],
     _ body: (RunningBroker) async throws -> Result
 ) async throws -> Result {
-    try Programs.require("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/bin/epmd", "/usr/bin/setpriv")
+    try Programs.require("/usr/bin/epmd")
     let ports = try freePorts(count: 3)
     let files = directory + "/rabbit"
     let broker = RunningBroker(
         port: ports[0], directory: files,
-        environment: try prepareBroker(in: files, ports: ports, plugins: plugins, settings: settings))
+        environment: try prepareBroker(in: files, ports: ports, plugins: plugins, settings: settings),
+        // Debian's own wrapper in sbin would change the user and drop the environment.
+        program: RestartableProgram(
+            "/usr/lib/rabbitmq/bin/rabbitmq-server", [], files: files + "/broker", log: files + "/output"))
     // Erlang's name server, in the foreground: the one a broker starts would stay behind.
     return try await withProcess(
         "/usr/bin/epmd", ["-port", "\(ports[2])", "-address", "127.0.0.1"], log: files + "/epmd.log"
     ) { _ in
-        try await withProcess(
-            Programs.repository + "/Tests/Fixtures/rabbitmq/serve_broker",
-            [broker.pidFile, broker.startFile],
-            environment: broker.environment.mapValues(Optional.some), log: files + "/output"
-        ) { _ in
+        try await withProgram(
+            broker.program, environment: broker.environment.mapValues(Optional.some)
+        ) {
             try await broker.waitUntilReady()
             return try await body(broker)
-        }.result
+        }
     }.result
 }
 
@@ -125,6 +120,8 @@ private func prepareBroker(
         // Loopback only, and no thread that burns a processor while it waits for work.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
             "-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+        // The start script becomes the broker, so that its number is the broker's.
+        "RABBITMQ_ALLOW_INPUT": "1",
         "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
     ]
 }

@@ -29,6 +29,8 @@ package enum Programs {
     package static let keystonePython = repository + "/.build/venv/keystone/bin/python"
     /// The virtual environment with Mistral and the plug-in of tools/mistral-plugin.
     package static let mistralEnvironment = repository + "/.build/venv/mistral"
+    /// The same with a Mistral of the generation of Debian 12.
+    package static let mistral15Environment = repository + "/.build/venv/mistral15"
     /// The endpoint that stands for a VIM, the one that the demo shows.
     package static let standInVIM = repository + "/tools/demo/stand_in_vim.py"
     /// Starts a real Keystone.

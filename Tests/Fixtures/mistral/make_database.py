@@ -5,9 +5,12 @@ Its own migrations do not run on SQLite; the models do, and one engine on loopba
 
 import sys
 
-from oslo_service import backend
-
-backend.init_backend(backend.BackendType.THREADING)
+try:
+    from oslo_service import backend
+except ImportError:
+    pass  # Mistral 15 knows eventlet alone.
+else:
+    backend.init_backend(backend.BackendType.THREADING)
 
 from mistral import config  # noqa: E402  (after the backend, as Mistral's own programs do)
 from mistral.db.v2 import api  # noqa: E402

@@ -16,8 +16,8 @@ struct ChosenBackend: Sendable {
     var methods: [any RPCMethod] = []
     /// How its workers are looked at; nil if it has none.
     var roster: WorkerRosterReader?
-    /// Whether reports cannot come in now, so that nobody's silence counts.
-    var isDeaf: @Sendable () -> Bool = { false }
+    /// Whether actions report through the RPC door, so that nobody's silence counts while its broker is away.
+    var reportsOverRPC = false
     /// Works until it is cancelled.
     var run: @Sendable () async throws -> Void
 
@@ -41,6 +41,7 @@ struct ChosenBackend: Sendable {
                     exchange: target.exchange, topic: target.topic, defaults: settings.monitor,
                     reportInterval: settings.reportInterval))
             probes = nil
+            reportsOverRPC = true
             run = {
                 // Nothing of ours runs: the executors work. Ends by cancellation alone.
                 while (try? await Task.sleep(for: .seconds(3_600))) != nil {}
@@ -58,7 +59,7 @@ struct ChosenBackend: Sendable {
             methods = workers.methods
             roster = WorkerRosterReader(
                 workers: { workers.workers() }, waitingCount: { workers.waitingCount })
-            isDeaf = { workers.isDeaf }
+            reportsOverRPC = true
             run = { await workers.run() }
         case (.embedded, _), (.workers, nil), (.mistral, nil):
             let embedded = EmbeddedWorkflows(

@@ -66,10 +66,20 @@ struct Server {
 
     private func serve(_ conductor: Conductor, client: VIMHTTPClient, logger: Logger) async throws {
         let workflows = try ChosenBackend(settings, conductor: conductor, logger: logger)
-        let reconciler = Reconciler(conductor: conductor, backend: workflows.backend, logger: logger)
+        let rpc = settings.rpc.map {
+            RPCDoor(
+                $0, submitter: conductor, reader: conductor, others: workflows.methods, logger: logger)
+        }
+        let reconciler = Reconciler(
+            conductor: conductor, backend: workflows.backend,
+            // What vanished is found as soon as what fell silent would be.
+            fullPassInterval: min(Reconciler.defaultFullPassInterval, settings.reportInterval), logger: logger
+        )
+        let reportDoor = workflows.reportsOverRPC ? rpc : nil
         let supervisor = Supervisor(
             conductor: conductor, owed: reconciler.owed, advice: workflows.backend.adviceOnSilence,
-            isDeaf: workflows.isDeaf, reportInterval: settings.reportInterval, logger: logger)
+            isDeaf: { reportDoor.map { !$0.canHear } ?? false }, reportInterval: settings.reportInterval,
+            logger: logger)
         let publisher = settings.publishing.map { HeadPublisher($0, conductor: conductor, logger: logger) }
         var rest = RESTConfiguration(
             legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,
@@ -100,10 +110,6 @@ struct Server {
         // Stopped in reverse: the door first, then those who watch; the conductor outlives them all.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
         if let publisher { services.append(.init(service: Loop { await publisher.run() })) }
-        let rpc = settings.rpc.map {
-            RPCDoor(
-                $0, submitter: conductor, reader: conductor, others: workflows.methods, logger: logger)
-        }
         if let rpc { services.append(.init(service: Loop { await rpc.run() })) }
         var group = ServiceGroupConfiguration(
             services: services + [

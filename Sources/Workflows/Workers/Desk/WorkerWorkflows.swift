@@ -109,9 +109,6 @@ package final class WorkerWorkflows: MonitorBackend, ProbeJournal {
         }
     }
 
-    /// Whether no worker can be heard, because the broker cannot be reached.
-    package var isDeaf: Bool { desk.withLock { !$0.isUp } }
-
     /// The workers that announced themselves lately.
     package func workers() -> [WorkerSighting] {
         desk.withLock { desk in

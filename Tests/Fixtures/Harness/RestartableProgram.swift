@@ -1,0 +1,65 @@
+import Foundation
+
+/// A program beside the test that may be killed and started again (Tests/Fixtures/processes/run_again).
+package struct RestartableProgram: Sendable {
+    fileprivate let path: String
+    fileprivate let arguments: [String]
+    fileprivate let pidFile: String
+    fileprivate let startFile: String
+    /// Where its output goes.
+    package let log: String
+
+    /// - Parameter files: the beginning of the names of two files that steer it.
+    package init(_ path: String, _ arguments: [String], files: String, log: String) {
+        self.path = path
+        self.arguments = arguments
+        pidFile = files + ".pid"
+        startFile = files + ".start"
+        self.log = log
+    }
+
+    /// The program's process, which leads a group of its own; nil while it does not run.
+    package var processID: Int32? {
+        (try? String(contentsOfFile: pidFile, encoding: .utf8))
+            .flatMap { Int32($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    }
+
+    /// Sends a signal to its first process.
+    package func signal(_ number: Int32) throws { _ = kill(try requireID(), number) }
+
+    /// Kills it with all its children, as a power cut would, and waits until it is gone.
+    package func kill9() async throws {
+        let id = try requireID()
+        _ = kill(-id, SIGKILL)
+        try await eventually("\(path) ends") { processID == nil && kill(-id, 0) != 0 }
+    }
+
+    /// Starts it again after it has ended.
+    package func startAgain() throws { try Data().write(to: URL(fileURLWithPath: startFile)) }
+
+    /// What it has written so far.
+    package func logText() -> String {
+        (try? String(decoding: Data(contentsOf: URL(fileURLWithPath: log)), as: UTF8.self)) ?? ""
+    }
+
+    private func requireID() throws -> Int32 {
+        guard let id = processID else { throw HarnessError("\(path) does not run") }
+        return id
+    }
+}
+
+/// Runs a program beside `body`, and stops it afterwards, whatever happened.
+@discardableResult
+package func withProgram<Result: Sendable>(
+    _ program: RestartableProgram, environment: [String: String?] = [:],
+    _ body: () async throws -> Result
+) async throws -> Result {
+    try Programs.require(program.path, "/usr/bin/setpriv", "/usr/bin/setsid")
+    return try await withProcess(
+        Programs.repository + "/Tests/Fixtures/processes/run_again",
+        [program.pidFile, program.startFile, program.path] + program.arguments,
+        environment: environment, log: program.log
+    ) { _ in
+        try await body()
+    }.result
+}
