@@ -8,93 +8,15 @@ import argparse
 import json
 import os
 import pathlib
-import signal
-import socket
 import statistics
 import subprocess
 import sys
-import time
 import urllib.request
 
-HERTZ = os.sysconf("SC_CLK_TCK")
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
+from programs import Running, broker, epmd, free_port, is_listening, wait_for  # noqa: E402
+
 IDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_for(what, ask, seconds=60):
-    end = time.time() + seconds
-    while time.time() < end:
-        if ask():
-            return
-        time.sleep(0.05)
-    sys.exit(f"error: waited in vain until {what}")
-
-
-def is_listening(port):
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
-
-
-class Running:
-    """A process that is ended at the end."""
-
-    def __init__(self, arguments, log, **more):
-        self.log = open(log, "ab")
-        self.process = subprocess.Popen(arguments, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, **more)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-
-    @property
-    def processor_seconds(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / HERTZ
-
-
-def epmd(directory, port):
-    arguments = ["epmd", "-port", str(port), "-address", "127.0.0.1"]
-    return Running(arguments, directory / "epmd.log")
-
-
-def broker(directory, port, epmd_port):
-    files = directory / "rabbit"
-    for folder in ("db", "log"):
-        (files / folder).mkdir(parents=True)
-    (files / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n")
-    (files / "enabled_plugins").write_text("[].\n")
-    (files / "environment.conf").write_text("")
-    environment = {
-        **os.environ,
-        "HOME": str(files),
-        "RABBITMQ_NODENAME": "vedette@localhost",
-        "RABBITMQ_MNESIA_BASE": str(files / "db"),
-        "RABBITMQ_LOG_BASE": str(files / "log"),
-        "RABBITMQ_PID_FILE": str(files / "pid"),
-        "RABBITMQ_CONFIG_FILE": str(files / "rabbitmq.conf"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(files / "enabled_plugins"),
-        "RABBITMQ_CONF_ENV_FILE": str(files / "environment.conf"),
-        "RABBITMQ_DIST_PORT": str(free_port()),
-        "ERL_EPMD_PORT": str(epmd_port),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
-        "RABBITMQ_ALLOW_INPUT": "1",
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -kernel inet_dist_use_interface {127,0,0,1} "
-        "+sbwt none +sbwtdcpu none +sbwtdio none",
-    }
-    return Running(["/usr/lib/rabbitmq/bin/rabbitmq-server"], directory / "rabbit.log", env=environment)
 
 
 def vedette(options, directory, port):
