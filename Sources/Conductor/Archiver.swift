@@ -42,11 +42,16 @@ final class Archiver: Sendable {
         }
         defer { isAtWork.store(false, ordering: .releasing) }
         var report = ArchiveReport()
-        let end = try stored { () throws(EventLogError) in try log.lastPosition(before: time) }
-        while let segment = try await Archiver.writeSegment(of: log, upTo: end, progress) {
+        let end = try stored { () throws(EventLogError) in try log.lastPosition(before: time.microseconds) }
+        let isCancelled = Flag()
+        while let segment = try await Archiver.writeSegment(of: log, upTo: end, unless: isCancelled, progress)
+        {
             // If this fails nobody refers to the file: the next archiving or start takes it away.
             try await note(segment, actor: actor)
             report.add(segment)
+        }
+        if isCancelled.isRaised {
+            throw .notStored("the archiving was interrupted; what it moved before is archived")
         }
         report.archivedEnd = try stored { () throws(EventLogError) in try log.archivedEnd() }
         return report
@@ -56,6 +61,13 @@ final class Archiver: Sendable {
         _ body: () throws(EventLogError) -> Result
     ) throws(CommandFailure) -> Result {
         do throws(EventLogError) { return try body() } catch { throw .notStored(error.sentence) }
+    }
+
+    /// When the first batch was committed that is not archived; nil if there is none.
+    static func firstHotTime(_ log: EventLog) throws(CommandFailure) -> Timestamp? {
+        do throws(EventLogError) { return try log.firstHotTime().map { Timestamp(microseconds: $0) } } catch {
+            throw .notStored(error.sentence)
+        }
     }
 
     private func note(_ segment: SegmentHeader, actor: Actor) async throws(CommandFailure) {
@@ -68,25 +80,61 @@ final class Archiver: Sendable {
 
     /// On a thread of its own: it computes and waits for the disk.
     private static func writeSegment(
-        of log: EventLog, upTo end: UInt64, _ progress: @escaping @Sendable (UInt64, UInt64) -> Void
+        of log: EventLog, upTo end: UInt64, unless isCancelled: Flag,
+        _ progress: @escaping @Sendable (UInt64, UInt64) -> Void
     ) async throws(CommandFailure) -> SegmentHeader? {
-        let result: Result<SegmentHeader?, EventLogError> = await withCheckedContinuation { continuation in
-            DedicatedThread(name: "vedette-archive") {
-                continuation.resume(
-                    returning: Result { () throws(EventLogError) in
-                        try log.writeSegment(upTo: end) { progress($0, end) }
-                    })
-            }.detach()
+        let result = await lend(log, unless: isCancelled) { log in
+            Result { () throws(EventLogError) in
+                try log.writeSegment(upTo: end) {
+                    progress($0, end)
+                    return !isCancelled.isRaised
+                }
+            }
         }
         do throws(EventLogError) { return try result.get() } catch { throw .notStored(error.sentence) }
     }
 }
 
-extension EventLog {
-    /// The position of the last event that was committed before a time; 0 if there is none.
-    fileprivate func lastPosition(before time: Timestamp) throws(EventLogError) -> UInt64 {
-        time.microseconds == 0 ? 0 : try head(atTime: time.microseconds - 1).position
+extension Archiver {
+    /// Hands the log to a body on a thread that yields; the thread has let go of it before this returns, so
+    /// that whoever stops the conductor then may open the log anew.
+    static func lend<Result: Sendable>(
+        _ log: EventLog, unless isCancelled: Flag, _ body: @escaping @Sendable (EventLog) -> Result
+    ) async -> Result {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let loan = Loan(log)
+                DedicatedThread(name: "vedette-archive", yields: true) {
+                    continuation.resume(returning: loan.use(body))
+                }.detach()
+            }
+        } onCancel: {
+            isCancelled.raise()
+        }
     }
+}
+
+/// A log that is used once.
+private final class Loan: Sendable {
+    private let log: Mutex<EventLog?>
+
+    init(_ log: EventLog) { self.log = Mutex(log) }
+
+    /// Not inlined, so that nothing of the log is left when it returns.
+    @inline(never)
+    func use<Result>(_ body: (EventLog) -> Result) -> Result {
+        guard let log = log.withLock({ $0.take() }) else { preconditionFailure("a loan is used once") }
+        return body(log)
+    }
+}
+
+/// Tells another thread to stop.
+final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    var isRaised: Bool { value.load(ordering: .relaxed) }
+
+    func raise() { value.store(true, ordering: .relaxed) }
 }
 
 extension ArchiveReport {
@@ -124,7 +172,7 @@ extension Conductor {
         } catch { throw StartFault(error.sentence) }
         do throws(EventLogError) {
             // Nobody begins an epoch for nothing.
-            guard try log.lastPosition(before: time) > log.archivedEnd() else {
+            guard try log.lastPosition(before: time.microseconds) > log.archivedEnd() else {
                 var report = ArchiveReport()
                 report.archivedEnd = try log.archivedEnd()
                 return report

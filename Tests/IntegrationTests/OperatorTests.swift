@@ -21,10 +21,19 @@ struct OperatorTests {
                     #expect(try await server.request(.delete, "/v1.0/vims/\(id)").status == 204)
                 }
             }
-            let alone = try await runVedette(
-                ["archive", "--before", "0s", "--json", "--data-directory", data])
+            // The server has written its last; what a dry run tells and what then moves is the same.
+            try await Task.sleep(for: .milliseconds(20))
+            let now = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: 1))
+            try await Task.sleep(for: .seconds(1))
+            let before = ["archive", "--before", now, "--json", "--data-directory", data]
+            let planned = try await runVedette(before + ["--dry-run"])
+            #expect(planned.exitCode == 0, "\(planned.errorOutput)")
+            let plan = try JSON(text: planned.output)
+            #expect(plan["events"].integer ?? 0 > 0 && plan["segments"].integer == 1)
+            let alone = try await runVedette(before)
             #expect(alone.exitCode == 0, "\(alone.errorOutput)")
-            #expect(try JSON(text: alone.output)["events"].integer ?? 0 > 0)
+            let moved = try JSON(text: alone.output)
+            #expect(moved["events"] == plan["events"] && moved["batch_bytes"] == plan["batch_bytes"])
             let log = try await runVedette([
                 "audit", "log", "--type", "log.archived", "--data-directory", data,
             ])
@@ -34,6 +43,30 @@ struct OperatorTests {
             #expect(lines.allSatisfy { $0.contains(" by \(NSUserName())") }, "\(log.output)")
             let verified = try await runVedette(["audit", "verify", "--data-directory", data])
             #expect(verified.exitCode == 0, "\(verified.errorOutput)")
+        }
+    }
+
+    @Test("A server archives what is old without being asked, says so, and everything still reads")
+    func policy() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            let options = quickMonitors + ["--report-interval", "1", "--archive-after", "1s"]
+            try await withServer(dataDirectory: data, arguments: options) { server in
+                try await withStandInVIM(directory: directory) { endpoint in
+                    let id = try await server.register(standInVIM("old", at: endpoint.url))
+                    try await server.waitForStatus("REACHABLE", of: id)
+                    try await eventually("two rounds are archived") {
+                        let log = try await server.vedette("audit", "log", "--type", "log.archived")
+                        return log.output.split(separator: "\n").count >= 2
+                            && log.output.contains(" by vedette serve")
+                    }
+                    #expect(server.process.logText().contains("archived what is old"))
+                    try await expectWhole(data, holding: id)
+                }
+            }
+            let nonsense = try await runVedette(["serve", "--archive-after", "soon"])
+            #expect(nonsense.exitCode == 2)
+            #expect(nonsense.errorOutput.contains("--archive-after"), "\(nonsense.errorOutput)")
         }
     }
 

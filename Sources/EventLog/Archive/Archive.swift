@@ -42,10 +42,11 @@ extension EventLog {
     /// Nothing refers to the file until its header is given to ``append(_:epoch:vault:segment:)``. May run
     /// beside the writer thread, but not twice at once.
     ///
-    /// - Returns: nil if there is no such batch.
+    /// - Parameter progress: told the last position read; false gives the segment up.
+    /// - Returns: nil if there is no such batch, or it was given up.
     public func writeSegment(
         upTo end: UInt64, eventMax: UInt64 = Limits.segmentEventMax,
-        progress: ((UInt64) -> Void)? = nil
+        progress: ((UInt64) -> Bool)? = nil
     ) throws(EventLogError) -> SegmentHeader? {
         guard let encoder = try encodeSegment(upTo: end, eventMax: eventMax, progress) else { return nil }
         let (header, table, body): (SegmentHeader, [UInt8], [UInt8])
@@ -67,7 +68,7 @@ extension EventLog {
     }
 
     private func encodeSegment(
-        upTo end: UInt64, eventMax: UInt64, _ progress: ((UInt64) -> Void)?
+        upTo end: UInt64, eventMax: UInt64, _ progress: ((UInt64) -> Bool)?
     ) throws(EventLogError) -> SegmentEncoder? {
         let last: SegmentHeader? = try withReader { (transaction) throws(ReadFault) in
             try self.lastSegment(transaction)
@@ -75,6 +76,7 @@ extension EventLog {
         let start = (last?.lastPosition ?? 0) + 1
         guard start <= end else { return nil }
         var encoder: SegmentEncoder?
+        var isGivenUp = false
         do throws(ReadError<SegmentFault>) {
             try readBatches(from: start, verifyingSeals: true) { (batch) throws(SegmentFault) -> Bool in
                 guard batch.lastPosition <= end,
@@ -82,8 +84,8 @@ extension EventLog {
                 else { return false }
                 if encoder == nil { encoder = SegmentEncoder(first: batch, after: last?.lastSeal ?? .none) }
                 try encoder?.add(batch)
-                progress?(batch.lastPosition)
-                return true
+                isGivenUp = !(progress?(batch.lastPosition) ?? true)
+                return !isGivenUp
             }
         } catch {
             switch error {
@@ -91,7 +93,7 @@ extension EventLog {
             case .body(let fault): throw EventLogError(fault, path: path)
             }
         }
-        return encoder
+        return isGivenUp ? nil : encoder
     }
 
     /// A file that no index knows is a leftover of ours, or somebody put it there.

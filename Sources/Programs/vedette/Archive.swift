@@ -15,14 +15,16 @@ struct Archive: AsyncParsableCommand {
             Times are RFC 3339 (2026-11-23T01:29:53Z), a date, or how long ago (90s, 5m, 2h, 3d). The events \
             go to archive/ in the data directory, where they take a few per cent of the space; nothing is \
             lost, and the seals still prove all of it. A running server does it beside its work; without one \
-            this command does it.
+            this command does it. What is older than serve's --archive-after the server moves unasked.
 
               vedette archive --before 30d
+              vedette archive --before 30d --dry-run
             """)
 
     @OptionGroup var directory: DataDirectory
     @Option(help: ArgumentHelp("Archive what happened before this time.", valueName: "time"))
     var before: String
+    @Flag(help: "Only say what would move.") var dryRun = false
     @Flag(help: "One JSON object.") var json = false
 
     func run() async throws {
@@ -30,6 +32,7 @@ struct Archive: AsyncParsableCommand {
         EventLog.explainDamagedPages(of: directory.path)
         // Only looks whether there is a log: a mistyped directory must not become a new one.
         _ = try directory.open()
+        if dryRun { return try tellPlan(before: time) }
         let bar = SharedProgressBar(isShown: !json)
         let report: ArchiveReport
         do {
@@ -37,6 +40,14 @@ struct Archive: AsyncParsableCommand {
             report = try await archive(before: time, bar)
         }
         json ? printJSON(report) : print(report)
+    }
+
+    private func tellPlan(before time: Timestamp) throws {
+        let log = try directory.open()
+        let plan = try reading { () throws(EventLogError) in
+            try log.archivePlan(before: time.microseconds)
+        }
+        json ? printJSON(plan) : print(plan)
     }
 
     /// Asks the server that runs there, or does it here if none does.
@@ -56,6 +67,21 @@ struct Archive: AsyncParsableCommand {
                 logger: Logger(label: "vedette") { StreamLogHandler.standardError(label: $0) },
                 progress: { bar.show($0, of: $1) })
         } catch { throw Failure(error.sentence) }
+    }
+
+    private func print(_ plan: ArchivePlan) {
+        guard plan.eventCount > 0 else { return Swift.print("nothing would move") }
+        Swift.print(
+            "\(plan.eventCount) events would move into \(plan.segmentCount) segments: "
+                + "\(plan.batchByteCount) bytes in the data file")
+    }
+
+    private func printJSON(_ plan: ArchivePlan) {
+        var line = JSONLine()
+        line.add("events", .integer(Int64(clamping: plan.eventCount)))
+        line.add("segments", .integer(Int64(plan.segmentCount)))
+        line.add("batch_bytes", .integer(Int64(clamping: plan.batchByteCount)))
+        Swift.print(line.text)
     }
 
     private func print(_ report: ArchiveReport) {

@@ -86,14 +86,18 @@ enum Moment {
         }
     }
 
+    /// How long ago: `90s`, `5m`, `2h`, `3d`; nil if it is none.
+    static func age(_ text: String) -> Duration? {
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), count >= 0,
+            count < 1_000_000
+        else { return nil }
+        return .seconds(count * unit)
+    }
+
     /// RFC 3339, the same with a space and without zone (UTC), a date, or how long ago: `90s`, `5m`, `2h`.
     static func time(_ text: String, flag: String) throws -> Timestamp {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
-        if let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), count >= 0,
-            count < 1_000_000
-        {
-            return Timestamp.systemNow.advanced(by: .seconds(-count * unit))
-        }
+        if let age = Moment.age(text) { return Timestamp.systemNow.advanced(by: .zero - age) }
         var normal = text.trimmingCharacters(in: .whitespaces)
         if normal.count == 10 { normal += "T00:00:00Z" }
         if let space = normal.firstIndex(of: " ") { normal.replaceSubrange(space...space, with: "T") }

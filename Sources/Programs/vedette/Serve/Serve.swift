@@ -76,6 +76,14 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("Minutes from one signed head to the next (default: 5).", valueName: "minutes"))
     var headInterval: Double?
+    @Option(
+        help: ArgumentHelp(
+            """
+            Move events that are older into the archive, where they take a few per cent of the space and \
+            read as before: 12h, 30d; or 'never' (default: 30d).
+            """,
+            valueName: "age"))
+    var archiveAfter: String?
     @OptionGroup(title: "RabbitMQ") var rpc: RPCFlags
     @OptionGroup(title: "Where monitor actions run") var workflows: WorkflowsFlags
     @Option(

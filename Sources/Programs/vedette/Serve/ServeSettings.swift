@@ -1,3 +1,4 @@
+import Conductor
 import Foundation
 import Logging
 import RESTRequests
@@ -19,6 +20,8 @@ struct ServeSettings: Sendable {
     var logLevel: Logger.Level
     /// Where heads are signed and published; nil if they are not.
     var publishing: HeadPublishing?
+    /// What is archived without being asked; nil if nothing is.
+    var archiving: ArchivePolicy?
     /// The door for monitor actions on RabbitMQ; nil if there is none.
     var rpc: RPCDoor.Configuration?
     /// Where monitor actions run.
@@ -31,7 +34,7 @@ struct ServeSettings: Sendable {
     /// What a configuration file may hold.
     static let keys =
         ([
-            "auth", "data-directory", "head-file", "head-interval", "head-key", "insecure",
+            "archive-after", "auth", "data-directory", "head-file", "head-interval", "head-key", "insecure",
             "legacy-status-codes",
             "listen", "log-level", "master-key-file",
             "monitor-failure-threshold", "monitor-interval", "monitor-probe", "monitor-success-threshold",
@@ -82,6 +85,8 @@ struct ServeSettings: Sendable {
         }
         reportInterval = .milliseconds(Int64(interval * 1_000))
         publishing = try ServeSettings.publishing(flags, sources)
+        archiving = try ServeSettings.archiving(
+            try flags.archiveAfter ?? sources.text("archive-after") ?? "30d")
         rpc = try flags.rpc.configuration(sources)
         mistral = try flags.workflows.mistral.settings(sources)
         workflows = try flags.workflows.choice(
@@ -107,6 +112,14 @@ struct ServeSettings: Sendable {
         return HeadPublishing(
             key: try HeadFiles.signingKey(path, name: nil), file: file,
             interval: .milliseconds(Int64(interval * 60_000)))
+    }
+
+    private static func archiving(_ text: String) throws -> ArchivePolicy? {
+        if text == "never" { return nil }
+        guard let age = Moment.age(text), age >= .seconds(1) else {
+            throw Failure.usage("--archive-after: '\(text)' is no age: write 12h, 30d, or never")
+        }
+        return ArchivePolicy(age: age)
     }
 
     private static func address(_ text: String) throws -> (String, Int) {

@@ -110,6 +110,10 @@ struct Server {
         // Stopped in reverse: the door first, then those who watch; the conductor outlives them all.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
         if let publisher { services.append(.init(service: Loop { await publisher.run() })) }
+        if let policy = settings.archiving {
+            services.append(
+                .init(service: Loop { await conductor.keepArchiving(by: policy, logger: logger) }))
+        }
         if let rpc { services.append(.init(service: Loop { await rpc.run() })) }
         var group = ServiceGroupConfiguration(
             services: services + [
