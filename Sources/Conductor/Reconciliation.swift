@@ -72,6 +72,7 @@ struct Reconciliation {
                 if found?.state == .running, handed[vim.id] == nil { untold.append(assignment) }
                 work.step = step(
                     for: vim, found: found?.state,
+                    isLaunched: vim.reportedAt != nil || handed[vim.id]?.actionID == vim.actionID,
                     isTold: told ?? !(handed[vim.id]?.differsInOrders(from: assignment) ?? false),
                     outlives: actionsOutliveConductor)
             }
@@ -81,18 +82,17 @@ struct Reconciliation {
     }
 
     private mutating func step(
-        for vim: VIM, found: MonitorSighting.State?, isTold: Bool, outlives: Bool
+        for vim: VIM, found: MonitorSighting.State?, isLaunched: Bool, isTold: Bool, outlives: Bool
     ) -> Step? {
         let assignment = MonitorAssignment(vim)
-        let hasReported = vim.reportedAt != nil
         switch found {
         case .running: return isTold ? nil : .adjust(assignment)
         case .ended(let reason):
-            if hasReported { return .replace(vim.actionID, detail: reason) }
+            if vim.reportedAt != nil { return .replace(vim.actionID, detail: reason) }
             stillborn.append((vim.id, reason))
             return nil
         case nil:
-            guard outlives, hasReported else { return .launch(assignment) }
+            guard outlives, isLaunched else { return .launch(assignment) }
             return .replace(vim.actionID, detail: "nothing is left of it where it ran")
         }
     }

@@ -141,6 +141,8 @@ struct SilenceWatch {
                     entry.patience = min(before.patience * 2, SilenceWatch.patienceMax)
                 }
             }
+            // What was launched may be lost with the broker that was to carry it: no use in waiting long.
+            if isDeaf { entry.patience = 1 }
             if now - entry.at > deadline * entry.patience {
                 entry.isLost = true
                 lost.append(

@@ -78,6 +78,14 @@ struct ReconciliationTests {
             Reconciliation.Work(vimID: .sample(1), step: .launch(MonitorAssignment(spoken)))
         ]
         #expect(reconcile([spoken], [:], outlives: false).work == launch)
+        // One that was launched by this very conductor and has not reported yet may run, too.
+        let handed = [VIMID.sample(1): MonitorAssignment(vim(1))]
+        #expect(
+            reconcile([vim(1)], [:], handed: handed, outlives: true).work.map(\.step)
+                == [.replace(.sample(1), detail: detail)])
+        #expect(
+            reconcile([vim(1, action: 2)], [:], handed: handed, outlives: true).work.map(\.step)
+                == [.launch(MonitorAssignment(vim(1, action: 2)))])
         #expect(reconcile([vim(1)], [:], outlives: true).work.map(\.step) == launch.map(\.step))
     }
 

@@ -101,6 +101,26 @@ struct SilenceWatchTests {
         #expect(watch.scan([sign(1)], isDeaf: false, now: .seconds(640)).count == 1)
     }
 
+    @Test("Launches may be lost with a broker: when it is back, nobody waits several deadlines for them")
+    func patienceEnds() {
+        var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))
+        var (action, now) = (UInt64(1), 0)
+        for _ in 0..<4 {
+            while watch.scan([sign(1, action: action)], isDeaf: false, now: .seconds(now)).isEmpty {
+                now += 10
+            }
+            (action, now) = (action + 1, now + 10)
+        }
+        _ = watch.scan([sign(1, action: action)], isDeaf: false, now: .seconds(now))
+        _ = watch.scan([sign(1, action: action)], isDeaf: true, now: .seconds(now + 10))
+        for wait in [20, 30, 40] {
+            let lost = watch.scan([sign(1, action: action)], isDeaf: false, now: .seconds(now + wait))
+            #expect(lost == [], "\(wait)")
+        }
+        #expect(
+            watch.scan([sign(1, action: action)], isDeaf: false, now: .seconds(now + 50)).count == 1)
+    }
+
     @Test("A scan that comes late itself takes nobody's time")
     func late() {
         var watch = SilenceWatch(deadline: .seconds(30), scanInterval: .seconds(10))

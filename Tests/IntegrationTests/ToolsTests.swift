@@ -1,8 +1,8 @@
-// Starts: tools/run in ways that end before it builds anything, and a stand-in VIM to take a port.
+// Starts: tools/run and tools/test in ways that end before they build, a stand-in VIM to take a port.
 import Harness
 import Testing
 
-@Suite("tools/run")
+@Suite("tools/run and tools/test")
 struct ToolsTests {
     private let program = Programs.repository + "/tools/run"
 
@@ -13,6 +13,14 @@ struct ToolsTests {
         for word in ["--demo", "VEDETTE_DATA_DIRECTORY", "127.0.0.1:9890", "Ctrl-C"] {
             #expect(finished.output.contains(word), "\(word)")
         }
+    }
+
+    @Test("The help of tools/test says what --quick leaves out")
+    func quick() async throws {
+        let finished = try await run(Programs.repository + "/tools/test", ["--help"])
+        #expect(finished.exitCode == 0)
+        let line = finished.lines.first { $0.contains("tools/test --quick ") }
+        #expect(line?.contains("without the Mistrals") == true, "\(finished.output)")
     }
 
     @Test("A port that is taken is refused before anything is built, with what to do")
