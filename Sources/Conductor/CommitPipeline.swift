@@ -76,15 +76,22 @@ final class CommitPipeline: Sendable {
         _ command: Command, vault: [VaultChange] = [], segment: SegmentHeader? = nil,
         reply: @escaping CommandReply
     ) {
-        let submission = Submission(command: command, vault: vault, segment: segment, reply: reply)
+        submit(
+            CollectionOfOne(Submission(command: command, vault: vault, segment: segment, reply: reply)))
+    }
+
+    /// Takes commands that came together: nothing comes in between, and nobody is rung twice.
+    func submit(_ submissions: some Collection<Submission>) {
         let (isStopping, wakesWriter, wakesHelper) = queue.withLock { queue in
             guard !queue.isStopping else { return (true, false, false) }
-            queue.submissions.append(submission)
+            let countBefore = queue.submissions.count
+            queue.submissions.append(contentsOf: submissions)
             let wakesWriter = queue.isWriterAsleep
             queue.isWriterAsleep = false
-            return (false, wakesWriter, queue.submissions.count == CommitPipeline.helpedCount)
+            let helped = CommitPipeline.helpedCount
+            return (false, wakesWriter, countBefore < helped && queue.submissions.count >= helped)
         }
-        if isStopping { reply(.failure(.stopped)) }
+        if isStopping { for submission in submissions { submission.reply(.failure(.stopped)) } }
         if wakesWriter { writerBell.ring() }
         if wakesHelper { helperBell.ring() }
     }
@@ -141,10 +148,15 @@ extension CommitPipeline {
     /// Time that would be waited for is used to remove what is archived.
     private func nextBatch(from desk: SharedDesk, _ writer: inout LogWriter) -> GatheredBatch? {
         while true {
-            if let gathered = closeBatch(from: desk) { return gathered }
-            // Whoever is answered may be back at once with the next command, so the writer stays free for it.
-            let answerCount = conveyor.withLock { $0.durable.reduce(0) { $0 + $1.answers.count } }
-            if answerCount < CommitPipeline.helpedCount { finish() } else { helperBell.ring() }
+            // Whoever is answered may be back at once with the next command, so few are answered first, and
+            // many by the helper: while the next batch is stored, or the writer stays free for what comes.
+            let isHelped = conveyor.withLock {
+                $0.durable.reduce(0) { $0 + $1.answers.count } >= CommitPipeline.helpedCount
+            }
+            if !isHelped { finish() }
+            let gathered = closeBatch(from: desk)
+            if isHelped { helperBell.ring() }
+            if let gathered { return gathered }
             let isStopping = queue.withLock { queue in
                 queue.isWriterAsleep = true
                 return queue.isStopping
@@ -157,20 +169,13 @@ extension CommitPipeline {
     }
 
     private func closeBatch(from desk: SharedDesk) -> GatheredBatch? {
-        let (spare, isDurable) = conveyor.withLock {
-            ($0.spare.popLast() ?? GatheredBatch(), !$0.durable.isEmpty)
-        }
+        let spare = conveyor.withLock { $0.spare.popLast() ?? GatheredBatch() }
         let closed = desk.desk.withLock { desk in
             queue.withLock { desk.take(from: &$0.submissions) }
             desk.gather()
             return desk.close(replacedBy: spare)
         }
-        if closed == nil {
-            conveyor.withLock { $0.spare.append(spare) }
-        } else if isDurable {
-            // Answered by the helper while this one is stored; with nothing to store the writer does it.
-            helperBell.ring()
-        }
+        if closed == nil { conveyor.withLock { $0.spare.append(spare) } }
         return closed
     }
 

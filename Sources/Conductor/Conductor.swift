@@ -253,6 +253,15 @@ extension Conductor: CommandSubmitter {
     public func submit(_ command: Command, reply: @escaping CommandReply) {
         pipeline.submit(command, reply: reply)
     }
+
+    /// Takes commands that came together, without letting anything come in between.
+    public func submit(_ commands: [Command], reply: @escaping CommandsReply) {
+        let answers = GatheredAnswers(count: commands.count, reply: reply)
+        pipeline.submit(
+            commands.enumerated().map { index, command in
+                Submission(command: command, reply: answers.reply(at: index))
+            })
+    }
 }
 
 extension Conductor: VIMRegistrar {

@@ -7,7 +7,7 @@ import Registry
 struct Submission: Sendable {
     let command: Command
     /// Changes of the vault that belong to the command's events; left out if it is refused.
-    let vault: [VaultChange]
+    var vault: [VaultChange] = []
     /// A segment that the log takes over in the commit of the command's events.
     var segment: SegmentHeader?
     let reply: CommandReply

@@ -190,4 +190,54 @@ struct ConcurrencyTests {
             #expect(late.withLock { $0 } == .stopped)
         }
     }
+
+    @Test("Commands that came together are decided each by itself and answered together")
+    func together() async throws {
+        try await withTemporaryDirectory { directory in
+            let conductor = try await Conductor(.init(directory: directory), logger: quiet)
+            let vim = try await conductor.register(.sample("a"), actor: ada)
+            let before = try #require(conductor.head).position
+            var random = SystemRandomNumberGenerator()
+            let stale = MonitorActionID(UniqueID(using: &random))
+            var commands = (0..<300).map { number in
+                let action = number.isMultiple(of: 3) ? stale : vim.actionID
+                return Command.report(StatusReport(id: vim.id, status: .reachable, actionID: action))
+            }
+            let unknown = VIMID(UniqueID(using: &random))
+            commands.append(.deregister(DeregisterVIM(id: unknown, actor: ada)))
+            let results = await withCheckedContinuation { caller in
+                conductor.submit(commands) { caller.resume(returning: $0) }
+            }
+            #expect(results.count == 301)
+            for (number, result) in results.prefix(300).enumerated() {
+                let expected: ReportAnswer = number.isMultiple(of: 3) ? .badAction : .accepted(.reachable)
+                guard case .success(.reported(let answer)) = result, answer == expected else {
+                    Issue.record("report \(number) was answered \(result)")
+                    continue
+                }
+            }
+            guard case .failure(.refused(let refusal))? = results.last else {
+                Issue.record("an unknown VIM was answered \(String(describing: results.last))")
+                return
+            }
+            #expect(refusal == .vimNotFound(unknown))
+            // A refusal is an event, too.
+            #expect(conductor.head?.position == before + 301)
+            let nobody = await withCheckedContinuation { caller in
+                conductor.submit([Command]()) { caller.resume(returning: $0) }
+            }
+            #expect(nobody.isEmpty)
+            await conductor.stop()
+            let late = await withCheckedContinuation { caller in
+                conductor.submit(commands) { caller.resume(returning: $0) }
+            }
+            #expect(late.count == 301)
+            for result in late {
+                guard case .failure(.stopped) = result else {
+                    Issue.record("a stopped conductor answered \(result)")
+                    continue
+                }
+            }
+        }
+    }
 }

@@ -119,6 +119,34 @@ struct UpdateVIMTests {
         #expect(await call(arguments, reader: reader, isLenient: true) == .success("bad_action"))
     }
 
+    @Test("Of calls that came together each is answered once, whatever is wrong with its neighbours")
+    func together() async throws {
+        submitter.answer = .success(.reported(.accepted(.reachable)))
+        let sample = UpdateVIMTests.sample
+        let good: [String: JSONValue] = [
+            "vim_id": .string(vim), "status": "REACHABLE", "action_id": .string(action),
+        ]
+        let calls = [
+            good, good.merging(["status": "up"]) { $1 }, good.merging(["action_id": "a-9"]) { $1 },
+            ["vim_id": .string("\(sample.id)"), "status": "REACHABLE"], good, [:],
+        ]
+        let interface = RPCDoor.interface(
+            submitter: submitter, reader: FakeReader(vims: [sample]), acceptsReportsWithoutAction: true)
+        let method = try #require(interface.methods["update_vim"])
+        let answers = Mutex<[(index: Int, outcome: RPCOutcome)]>([])
+        method.call(calls) { some in answers.withLock { $0 += some } }
+        let told = answers.withLock { $0.sorted { $0.index < $1.index } }
+        #expect(told.map(\.index) == Array(0..<6))
+        let outcomes = told.map(\.outcome)
+        #expect(outcomes[0] == .success("REACHABLE"))
+        #expect(isFailure(outcomes[1], "ValueError"))
+        #expect(outcomes[2] == .success("bad_action"))
+        #expect(outcomes[3] == .success("REACHABLE"))
+        #expect(outcomes[4] == .success("REACHABLE"))
+        #expect(isFailure(outcomes[5], "TypeError"))
+        #expect(submitter.reports.count == 3)
+    }
+
     @Test("A report without an action id that always meets another action ends")
     func alwaysReplaced() async {
         submitter.answer = .success(.reported(.badAction))
@@ -141,12 +169,15 @@ final class FakeSubmitter: CommandSubmitter {
     }
     var reports: [StatusReport] { state.withLock { $0.1 } }
 
-    func submit(_ command: Command, reply: @escaping CommandReply) {
-        reply(
-            state.withLock { state in
-                if case .report(let report) = command { state.1.append(report) }
-                return state.0
-            })
+    func submit(_ command: Command, reply: @escaping CommandReply) { reply(answer(to: command)) }
+
+    func submit(_ commands: [Command], reply: @escaping CommandsReply) { reply(commands.map(answer)) }
+
+    private func answer(to command: Command) -> Result<Outcome, CommandFailure> {
+        state.withLock { state in
+            if case .report(let report) = command { state.1.append(report) }
+            return state.0
+        }
     }
 }
 

@@ -19,14 +19,18 @@ private final class StubConductor: CommandSubmitter {
 
     init(validAction: MonitorActionID) { state = Mutex(State(validAction: validAction)) }
 
-    func submit(_ command: Command, reply: @escaping CommandReply) {
-        guard case .report(let report) = command else { return reply(.failure(.stopped)) }
+    func submit(_ command: Command, reply: @escaping CommandReply) { reply(answer(to: command)) }
+
+    func submit(_ commands: [Command], reply: @escaping CommandsReply) { reply(commands.map(answer)) }
+
+    private func answer(to command: Command) -> Result<Outcome, CommandFailure> {
+        guard case .report(let report) = command else { return .failure(.stopped) }
         let answer: ReportAnswer? = state.withLock { state in
             guard !state.isDown else { return nil }
             state.reports.append(report)
             return report.actionID == state.validAction ? .accepted(report.status) : .badAction
         }
-        reply(answer.map { .success(.reported($0)) } ?? .failure(.stopped))
+        return answer.map { .success(.reported($0)) } ?? .failure(.stopped)
     }
 
     var reports: [StatusReport] { state.withLock { $0.reports } }

@@ -14,8 +14,8 @@ package protocol SessionHandler: SendableMetatype {
     mutating func connected(_ connection: Connection) throws(AMQPError)
     /// Everything that belonged to the last connection is void.
     mutating func disconnected()
-    /// A message came, or came back.
-    mutating func received(_ event: Connection.Event)
+    /// Messages came, or came back: all that one look at the connection found.
+    mutating func received(_ events: [Connection.Event])
     /// Takes what other threads handed over; whether there is a connection or not.
     mutating func take(_ items: [Item])
     /// Sends what there is to send, and says when it must have a turn again although nothing happens.
@@ -110,6 +110,7 @@ private struct Loop<Handler: SessionHandler> {
     private var hostIndex = 0
     private var backoff = Backoff()
     private var spare: [Handler.Item] = []
+    private var events: [Connection.Event] = []
     private var lastComplaint: AMQPError?
     private var finishDeadline: ContinuousClock.Instant?
 
@@ -173,11 +174,16 @@ private struct Loop<Handler: SessionHandler> {
     }
 
     private mutating func receive(from connection: Connection) throws(AMQPError) {
+        // What came before the connection broke counts.
+        defer {
+            if !events.isEmpty { handler.received(events) }
+            events.removeAll(keepingCapacity: true)
+        }
         try connection.receive { event in
             // A connection that carries traffic has proven itself.
             backoff.reset()
             if case .blocked(let isBlocked) = event { news(.blocked(isBlocked)) }
-            handler.received(event)
+            events.append(event)
         }
     }
 

@@ -17,17 +17,20 @@ extension JSONValue {
     /// Foundation's reader on Linux (6.3) changes what it reads: every third number of 17 digits comes
     /// back as its neighbour, and a text that begins with U+FEFF loses it. Hence our own.
     public init(json bytes: some Sequence<UInt8>) throws(JSONReadingError) {
-        var reader = JSONReader(bytes: Array(bytes))
-        self = try reader.document()
+        let result = Array(bytes).withUnsafeBufferPointer { bytes in
+            var reader = JSONReader(bytes: bytes)
+            return Result { () throws(JSONReadingError) in try reader.document() }
+        }
+        self = try result.get()
     }
 }
 
 /// A reader by recursive descent; `position` is the next byte to look at.
 private struct JSONReader {
-    let bytes: [UInt8]
+    let bytes: UnsafeBufferPointer<UInt8>
     var position = 0
 
-    init(bytes: [UInt8]) { self.bytes = bytes }
+    init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
     mutating func document() throws(JSONReadingError) -> JSONValue {
         let value = try value(depth: 0)
@@ -111,7 +114,7 @@ private struct JSONReader {
             if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { position += 1 }
             guard skipDigits() else { throw .malformed }
         }
-        let text = String(decoding: bytes[start..<position], as: UTF8.self)
+        let text = String(decoding: run(from: start), as: UTF8.self)
         if isWhole, let whole = Int64(text) { return .integer(whole) }
         guard let number = Double(text), number.isFinite else { throw .malformed }
         return .number(number)
@@ -129,32 +132,56 @@ private struct JSONReader {
     private mutating func text() throws(JSONReadingError) -> String {
         guard next == UInt8(ascii: "\"") else { throw .malformed }
         position += 1
-        // Nearly every text holds no escape, and those that do are mostly plain bytes: take them in runs.
-        var start = position
-        var content: [UInt8] = []
+        let start = position
         var seen: UInt8 = 0
         while let byte = next {
-            position += 1
-            seen |= byte
             switch byte {
             case UInt8(ascii: "\""):
-                let run = bytes[start..<position - 1]
-                if content.isEmpty { return try JSONReader.validated(run, isASCII: seen < 0x80) }
-                content += run
-                return try JSONReader.validated(content[...], isASCII: false)
+                defer { position += 1 }
+                return try JSONReader.validated(run(from: start), isASCII: seen < 0x80)
+            // Nearly every text holds no escape.
+            case UInt8(ascii: "\\"): return try textWithEscapes(from: start)
+            case 0..<0x20: throw .malformed
+            default: position += 1
+            }
+            seen |= byte
+        }
+        throw .malformed
+    }
+
+    /// A text whose first escape comes next; it, too, is mostly plain bytes: they are taken in runs.
+    private mutating func textWithEscapes(from first: Int) throws(JSONReadingError) -> String {
+        var start = first
+        var content: [UInt8] = []
+        while let byte = next {
+            switch byte {
+            case UInt8(ascii: "\""):
+                content.append(contentsOf: run(from: start))
+                position += 1
+                return try content.withUnsafeBufferPointer { bytes in
+                    Result { () throws(JSONReadingError) in
+                        try JSONReader.validated(bytes, isASCII: false)
+                    }
+                }.get()
             case UInt8(ascii: "\\"):
-                content += bytes[start..<position - 1]
+                content.append(contentsOf: run(from: start))
+                position += 1
                 try escape(into: &content)
                 start = position
             case 0..<0x20: throw .malformed
-            default: break
+            default: position += 1
             }
         }
         throw .malformed
     }
 
+    /// The bytes from a place to the next one to look at.
+    private func run(from start: Int) -> UnsafeBufferPointer<UInt8> {
+        UnsafeBufferPointer(rebasing: bytes[start..<position])
+    }
+
     private static func validated(
-        _ bytes: ArraySlice<UInt8>, isASCII: Bool
+        _ bytes: UnsafeBufferPointer<UInt8>, isASCII: Bool
     ) throws(JSONReadingError) -> String {
         // Nothing in it can be wrong, and this way is quicker.
         if isASCII { return String(decoding: bytes, as: UTF8.self) }

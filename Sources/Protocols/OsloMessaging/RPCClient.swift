@@ -131,14 +131,16 @@ private struct ClientHandler: SessionHandler {
         exchanges = []
     }
 
-    mutating func received(_ event: Connection.Event) {
-        switch event {
-        case .blocked(let isBlocked): self.isBlocked = isBlocked
-        case .returned(let message): if let body = message.body { core.returned(body, now: .now) }
-        case .delivery(let delivery):
-            ledger.delivered(delivery.tag.number)
-            ledger.finished(delivery.tag.number)
-            if let body = delivery.body { core.received(body) }
+    mutating func received(_ events: [Connection.Event]) {
+        for event in events {
+            switch event {
+            case .blocked(let isBlocked): self.isBlocked = isBlocked
+            case .returned(let message): if let body = message.body { core.returned(body, now: .now) }
+            case .delivery(let delivery):
+                ledger.delivered(delivery.tag.number)
+                ledger.finished(delivery.tag.number)
+                if let body = delivery.body { core.received(body) }
+            }
         }
     }
 

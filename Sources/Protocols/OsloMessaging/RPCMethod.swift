@@ -1,5 +1,8 @@
 package import Encodings
 
+/// What became of a call.
+package typealias RPCOutcome = Result<JSONValue, RPCFailure>
+
 /// One method of an interface.
 package protocol RPCMethod: Sendable {
     /// Its name on the wire.
@@ -8,9 +11,24 @@ package protocol RPCMethod: Sendable {
     ///
     /// Runs on the thread that owns the connection: it must be quick and must not block.
     /// - Parameter reply: called exactly once, on any thread.
+    func call(_ arguments: [String: JSONValue], reply: @escaping @Sendable (RPCOutcome) -> Void)
+    /// Answers calls that came together.
+    ///
+    /// - Parameter reply: called with the answers to one or more of the calls, each told by its index, until
+    ///   every call is answered exactly once; on any thread.
     func call(
-        _ arguments: [String: JSONValue],
-        reply: @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void)
+        _ calls: [[String: JSONValue]],
+        reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void)
+}
+
+extension RPCMethod {
+    /// One after another, for methods that gain nothing by seeing them together.
+    package func call(
+        _ calls: [[String: JSONValue]],
+        reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void
+    ) {
+        for (index, arguments) in calls.enumerated() { call(arguments) { reply([(index, $0)]) } }
+    }
 }
 
 /// An interface: a version and its methods.

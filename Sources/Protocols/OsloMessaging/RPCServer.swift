@@ -21,8 +21,10 @@ package final class RPCServer: Sendable {
     }
 
     /// What the connection's thread is handed.
-    fileprivate enum Item: Sendable {
-        case answered(ServerCore.CallID, Result<JSONValue, RPCFailure>)
+    fileprivate struct Answers: Sendable {
+        var answers: [(index: Int, outcome: RPCOutcome)]
+        /// By index.
+        var ids: [ServerCore.CallID]
     }
 
     private let url: BrokerURL
@@ -48,7 +50,7 @@ package final class RPCServer: Sendable {
 
     /// Serves until the task is cancelled; then lets the calls under way be answered.
     package func run() async {
-        let mailbox = Mailbox<Item>(itemMax: .max)  // bounded by the prefetch count
+        let mailbox = Mailbox<Answers>(itemMax: .max)  // bounded by the prefetch count
         let (url, options, interface, logger) = (url, options, interface, logger)
         let session = Session<ServerHandler>(
             url, name: "vedette-rpc", mailbox: mailbox,
@@ -74,7 +76,7 @@ package final class RPCServer: Sendable {
 private struct ServerHandler: SessionHandler {
     private let options: RPCServer.Options
     private let interface: RPCInterface
-    private let mailbox: Mailbox<RPCServer.Item>
+    private let mailbox: Mailbox<RPCServer.Answers>
     private let logger: Logger
     private let publish: (ServerCore.Statistics) -> Void
     private let fanoutID = RandomText.hexadecimal()
@@ -85,7 +87,8 @@ private struct ServerHandler: SessionHandler {
     private var throttle = LogThrottle()
 
     init(
-        options: RPCServer.Options, interface: RPCInterface, mailbox: Mailbox<RPCServer.Item>, logger: Logger,
+        options: RPCServer.Options, interface: RPCInterface, mailbox: Mailbox<RPCServer.Answers>,
+        logger: Logger,
         publish: @escaping (ServerCore.Statistics) -> Void
     ) {
         self.options = options
@@ -115,23 +118,37 @@ private struct ServerHandler: SessionHandler {
 
     mutating func disconnected() { core.disconnected() }
 
-    mutating func received(_ event: Connection.Event) {
-        switch event {
-        case .blocked(let isBlocked): self.isBlocked = isBlocked
-        case .returned(let message): core.returned(message, now: .now)
-        case .delivery(let delivery):
-            // Not acknowledged, so that it goes to another server.
-            if isFinishing { return }
-            guard let call = core.received(delivery, now: .now) else { return complain() }
-            guard let method = interface.methods[call.request.method] else { return }
-            let (id, mailbox) = (call.id, mailbox)
-            method.call(call.request.arguments) { mailbox.put(.answered(id, $0)) }
+    mutating func received(_ events: [Connection.Event]) {
+        let now = ContinuousClock.now
+        var calls: [String: [ServerCore.Call]] = [:]
+        for event in events {
+            switch event {
+            case .blocked(let isBlocked): self.isBlocked = isBlocked
+            case .returned(let message): core.returned(message, now: now)
+            case .delivery(let delivery):
+                // Not acknowledged, so that it goes to another server.
+                if isFinishing { continue }
+                guard let call = core.received(delivery, now: now) else {
+                    complain()
+                    continue
+                }
+                calls[call.request.method, default: []].append(call)
+            }
         }
+        for (name, calls) in calls { make(calls, of: name) }
     }
 
-    mutating func take(_ items: [RPCServer.Item]) {
+    private func make(_ calls: [ServerCore.Call], of name: String) {
+        guard let method = interface.methods[name] else { return }
+        let (ids, mailbox) = (calls.map(\.id), mailbox)
+        method.call(calls.map(\.request.arguments)) { mailbox.put(.init(answers: $0, ids: ids)) }
+    }
+
+    mutating func take(_ items: [RPCServer.Answers]) {
         let now = ContinuousClock.now
-        for case .answered(let id, let outcome) in items { core.answered(id, outcome, now: now) }
+        for item in items {
+            for answer in item.answers { core.answered(item.ids[answer.index], answer.outcome, now: now) }
+        }
     }
 
     mutating func send(on connection: Connection) throws(AMQPError) {

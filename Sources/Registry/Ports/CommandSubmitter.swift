@@ -1,6 +1,9 @@
 /// Told once what became of a command: after its events are durable, or with the reason why there are none.
 public typealias CommandReply = @Sendable (Result<Outcome, CommandFailure>) -> Void
 
+/// Told once what became of commands that were submitted together, in their order.
+public typealias CommandsReply = @Sendable ([Result<Outcome, CommandFailure>]) -> Void
+
 /// Takes commands.
 ///
 /// Doors, monitors and workflows see the conductor only through this.
@@ -11,6 +14,13 @@ public protocol CommandSubmitter: Sendable {
     /// - Parameter reply: called exactly once, on a thread of the conductor, or on the caller's if the
     ///   conductor has stopped. It must be quick and must not block: replies behind it wait.
     func submit(_ command: Command, reply: @escaping CommandReply)
+
+    /// Takes commands that came together and returns at once: they wait, and are answered, together.
+    ///
+    /// Each is decided, and refused or not, by itself; only the answers come with those of the others, when
+    /// the last one is there.
+    /// - Parameter reply: as for one command.
+    func submit(_ commands: [Command], reply: @escaping CommandsReply)
 }
 
 extension CommandSubmitter {

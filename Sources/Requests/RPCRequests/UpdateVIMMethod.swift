@@ -14,18 +14,46 @@ struct UpdateVIMMethod: RPCMethod {
     let name = "update_vim"
     private static let argumentNames: Set = ["vim_id", "status", "action_id", "finding"]
 
+    func call(_ arguments: [String: JSONValue], reply: @escaping @Sendable (RPCOutcome) -> Void) {
+        call([arguments]) { for answer in $0 { reply(answer.outcome) } }
+    }
+
+    /// Reports that came together go to the conductor together, and so do their answers back.
     func call(
-        _ arguments: [String: JSONValue],
-        reply: @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
+        _ calls: [[String: JSONValue]],
+        reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void
     ) {
-        do throws(RPCFailure) { try submit(Arguments(name, arguments), reply: reply) } catch {
-            reply(.failure(error))
+        var reports: [(index: Int, command: Command)] = []
+        reports.reserveCapacity(calls.count)
+        for (index, arguments) in calls.enumerated() {
+            do throws(RPCFailure) {
+                switch try read(Arguments(name, arguments)) {
+                case .report(let report): reports.append((index, .report(report)))
+                case .ofAnyAction(let id, let status, let finding):
+                    self.report(id, status, finding, triesLeft: 3) { reply([(index, $0)]) }
+                case .ofNobody: reply([(index, .success(.string(ReportAnswer.badAction.word)))])
+                }
+            } catch {
+                reply([(index, .failure(error))])
+            }
+        }
+        if reports.isEmpty { return }
+        let indices = reports.map(\.index)
+        submitter.submit(reports.map(\.command)) { results in
+            reply(zip(indices, results).map { ($0, UpdateVIMMethod.answer(to: $1)) })
         }
     }
 
-    private func submit(
-        _ arguments: Arguments, reply: @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
-    ) throws(RPCFailure) {
+    /// What a call claims.
+    private enum Claim {
+        case report(StatusReport)
+        /// Of whichever action is the wanted one.
+        case ofAnyAction(VIMID?, VIMStatus, ProbeFinding)
+        /// An id that is no UUID is not the wanted action's, and a VIM's that is none is not registered.
+        case ofNobody
+    }
+
+    private func read(_ arguments: Arguments) throws(RPCFailure) -> Claim {
         try arguments.allow(UpdateVIMMethod.argumentNames)
         let id = VIMID(try arguments.text("vim_id"))
         let word = try arguments.text("status")
@@ -39,15 +67,12 @@ struct UpdateVIMMethod: RPCMethod {
                     "update_vim() needs action_id; a server started with --accept-reports-without-action "
                         + "takes reports without one")
             }
-            return report(id, status, finding, triesLeft: 3, reply: reply)
+            return .ofAnyAction(id, status, finding)
         }
-        // An id that is no UUID is not the wanted action's, and a VIM's that is none is not registered.
         guard let actionID = MonitorActionID(try arguments.text("action_id")), let id else {
-            return reply(.success(.string(ReportAnswer.badAction.word)))
+            return .ofNobody
         }
-        submitter.submit(
-            .report(StatusReport(id: id, status: status, actionID: actionID, finding: finding))
-        ) { reply(UpdateVIMMethod.answer(to: $0)) }
+        return .report(StatusReport(id: id, status: status, actionID: actionID, finding: finding))
     }
 
     /// A report that names no action counts as the wanted action's, whichever that is.
@@ -55,7 +80,7 @@ struct UpdateVIMMethod: RPCMethod {
     /// An action may be replaced between the look and the decision: look again then.
     private func report(
         _ id: VIMID?, _ status: VIMStatus, _ finding: ProbeFinding, triesLeft: Int,
-        reply: @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
+        reply: @escaping @Sendable (RPCOutcome) -> Void
     ) {
         guard triesLeft > 0, let id, let vim = reader.vim(id), vim.isRegistered else {
             return reply(.success(.string(ReportAnswer.badAction.word)))
@@ -70,9 +95,7 @@ struct UpdateVIMMethod: RPCMethod {
         }
     }
 
-    private static func answer(
-        to result: Result<Outcome, CommandFailure>
-    ) -> Result<JSONValue, RPCFailure> {
+    private static func answer(to result: Result<Outcome, CommandFailure>) -> RPCOutcome {
         switch result {
         case .success(.reported(let answer)): .success(.string(answer.word))
         case .success: .failure(.notStored("the conductor answered a report with something else"))

@@ -84,8 +84,8 @@ private struct TicketWriterHandler: SessionHandler {
         isBlocked = false
     }
 
-    mutating func received(_ event: Connection.Event) {
-        if case .blocked(let isBlocked) = event { self.isBlocked = isBlocked }
+    mutating func received(_ events: [Connection.Event]) {
+        for case .blocked(let isBlocked) in events { self.isBlocked = isBlocked }
     }
 
     mutating func take(_ items: [MonitorTicket]) { outbox += items }

@@ -91,9 +91,10 @@ private struct TicketReaderHandler: SessionHandler {
         event(.disconnected)
     }
 
-    mutating func received(_ received: Connection.Event) {
-        guard case .delivery(let delivery) = received else { return }
-        event(.delivered(delivery.body ?? [], delivery.tag))
+    mutating func received(_ events: [Connection.Event]) {
+        for case .delivery(let delivery) in events {
+            event(.delivered(delivery.body ?? [], delivery.tag))
+        }
     }
 
     mutating func take(_ items: [TicketOrder]) { orders += items }
