@@ -1,7 +1,6 @@
 public import EventLog
 import LMDB
 import Registry
-import Synchronization
 import Threads
 
 #if canImport(Glibc)
@@ -32,43 +31,35 @@ public struct Verifier: Sendable {
         public init() {}
     }
 
-    private let path: String
-    private let directory: String
-    private let environment: Environment
-    private let batches: Database
-    /// The index of the archive; nil if the log was written by a version that had none.
-    private let segments: Database?
+    private let log: EventLog
     private let workerCount: Int
     private let stretchLength: UInt64
 
     /// A view of the file is let go after so many bytes: a view held open keeps LMDB from reusing pages.
     static let viewByteMax = 1 * 1_024 * 1_024
 
-    /// Opens the data file of a directory for reading.
+    /// Verifies an open log, of which only the file's entries are taken: their bytes are read with code of
+    /// the auditor's own.
     ///
-    /// - Parameter workerCount: how many threads read; nil means one for each processor.
-    /// - Throws: ``EventLogError`` if the file cannot be opened or is no log of a known format.
-    public init(directory: String, workerCount: Int? = nil) throws(EventLogError) {
-        try self.init(directory: directory, workerCount: workerCount, stretchLength: 1 << 18)
+    /// - Parameters:
+    ///   - workerCount: how many threads read; nil means one for each processor.
+    ///   - stretchLength: positions of a stretch: few enough to share the work out, enough to make joining
+    ///     cheap.
+    public init(of log: EventLog, workerCount: Int? = nil, stretchLength: UInt64 = 1 << 18) {
+        self.log = log
+        self.stretchLength = stretchLength
+        self.workerCount = workerCount ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     }
 
-    /// - Parameter stretchLength: positions of a stretch: few enough to share the work out, enough to make
-    ///   joining cheap.
-    init(directory: String, workerCount: Int?, stretchLength: UInt64) throws(EventLogError) {
-        self.stretchLength = stretchLength
-        // Opened and let go first: format, wholeness and readable words for what is wrong are its business.
-        _ = try EventLog(directory: directory, access: .read)
-        self.directory = directory
-        path = directory + "/events.lmdb"
-        self.workerCount = workerCount ?? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        do throws(LMDBError) {
-            environment = try Environment(
-                path: path, options: Environment.Options(mapByteCount: Limits.mapByteCount, readOnly: true))
-            batches = try environment.database("batches", integerKeys: true)
-            segments = try? environment.database("segments", integerKeys: true)
-        } catch {
-            throw .damaged(path: path, position: 0, what: "it cannot be opened (\(error))")
-        }
+    /// The same, of the log in a directory.
+    ///
+    /// - Throws: ``EventLogError`` if the file cannot be opened or is no log of a known format.
+    init(
+        directory: String, workerCount: Int? = nil, stretchLength: UInt64 = 1 << 18
+    ) throws(EventLogError) {
+        self.init(
+            of: try EventLog(directory: directory, access: .read), workerCount: workerCount,
+            stretchLength: stretchLength)
     }
 
     /// Checks every batch up to the end as it stands now.
@@ -76,17 +67,20 @@ public struct Verifier: Sendable {
     /// - Parameter progress: told the positions done and the last one, on any thread.
     public func run(progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }) -> Report {
         var report = Report()
-        let end: UInt64
-        do throws(Damage) { end = try lastKey() } catch {
+        let job: VerifierJob
+        do throws(Damage) {
+            let end = try lastKey()
+            guard end > 0 else { return report }
+            job = VerifierJob(
+                last: end, coldEnds: try segmentEnds(), length: stretchLength, progress: progress)
+        } catch {
             report.damage = error
             return report
         }
-        guard end > 0 else { return report }
-        let job = Job(last: end, length: stretchLength, progress: progress)
         let workers = (0..<workerCount).map { number in
             DedicatedThread(name: "verify-\(number)") { [self] in
                 var audit = StretchAudit()
-                while let range = job.next() { job.finish(range, read(range, &audit)) }
+                while let (number, range) = job.next() { job.finish(number, read(range, &audit)) }
             }
         }
         for worker in workers { worker.join() }
@@ -142,30 +136,29 @@ public struct Verifier: Sendable {
     }
 
     /// Reads the batches of a segment that begin in a range and returns the key to go on with.
+    ///
+    /// A segment does not hold its batches' seals one by one. A whole one is read without them: the audit
+    /// computes each once, and the last one must be what was archived. Where that fails, or only a part is
+    /// wanted, the segment's reader computes them, too, and says which block is to blame.
     private func read(
         _ segment: SegmentHeader, from start: UInt64, to end: UInt64, _ isFirst: inout Bool,
         _ audit: inout StretchAudit
     ) throws(Damage) -> UInt64 {
         do throws(EventLogError) {
-            var stored = try SegmentBatches(of: segment, in: directory, from: max(start, 2) - 1)
-            var before = segment.firstPosition == 1 ? Seal.none : segment.sealBefore
-            while let batch = try stored.next(), batch.firstPosition < end {
-                defer { before = batch.header.seal }
-                guard batch.firstPosition >= start else { continue }
-                if isFirst { audit.begin(after: StoredBatch.SealBytes(before)) }
-                isFirst = false
-                do throws(Damage) {
-                    try audit.take(try StoredBatch(at: batch.firstPosition, in: batch.bytes))
-                } catch {
-                    throw EventLogError.damaged(
-                        path: directory + "/archive/" + segment.fileName, position: error.position,
-                        what: error.sentence)
+            let isWhole = isFirst && start <= segment.firstPosition && end > segment.lastPosition
+            if !isWhole {
+                try read(segment, from: start, to: end, isSealed: true, isFirst, &audit)
+            } else {
+                try read(segment, from: start, to: end, isSealed: false, isFirst, &audit)
+                if audit.stretch.lastSeal != StoredBatch.SealBytes(segment.lastSeal) {
+                    try read(segment, from: start, to: end, isSealed: true, isFirst, &audit)
                 }
             }
+            isFirst = false
         } catch {
             guard case .damaged(let path, let position, let what) = error else {
                 var damage = Damage(at: segment.firstPosition, error.sentence)
-                damage.path = directory + "/archive/" + segment.fileName
+                damage.path = log.path(of: segment)
                 throw damage
             }
             var damage = Damage(at: position == 0 ? segment.firstPosition : position, what)
@@ -175,22 +168,70 @@ public struct Verifier: Sendable {
         return min(end, segment.lastPosition + 1)
     }
 
+    private func read(
+        _ segment: SegmentHeader, from start: UInt64, to end: UInt64, isSealed: Bool, _ isFirst: Bool,
+        _ audit: inout StretchAudit
+    ) throws(EventLogError) {
+        var isFirst = isFirst
+        var stored = try SegmentBatches(
+            of: segment, in: log.directory, from: max(start, 2) - 1, isSealing: isSealed)
+        var before = segment.firstPosition == 1 ? Seal.none : segment.sealBefore
+        while let batch = try stored.next(), batch.firstPosition < end {
+            defer { before = batch.header.seal }
+            guard batch.firstPosition >= start else { continue }
+            if isFirst { audit.begin(after: StoredBatch.SealBytes(before)) }
+            isFirst = false
+            do throws(Damage) {
+                try audit.take(try StoredBatch(at: batch.firstPosition, in: batch.bytes), isSealed: isSealed)
+            } catch {
+                throw EventLogError.damaged(
+                    path: log.path(of: segment), position: error.position, what: error.sentence)
+            }
+        }
+    }
+
+    /// The last positions of all segments, in order.
+    private func segmentEnds() throws(Damage) -> [UInt64] {
+        guard let segments = log.segments else { return [] }
+        return try withCursor(over: segments) { (cursor) throws(Damage) in
+            var ends: [UInt64] = []
+            while let entry = try step({ () throws(LMDBError) in try cursor.next() }, near: ends.last ?? 0) {
+                let segment = try Verifier.segment(in: entry, near: (ends.last ?? 0) + 1)
+                guard segment.firstPosition == (ends.last ?? 0) + 1 else {
+                    throw Damage(
+                        at: (ends.last ?? 0) + 1,
+                        "the next segment of the archive begins at \(segment.firstPosition)")
+                }
+                ends.append(segment.lastPosition)
+            }
+            return ends
+        }
+    }
+
     /// The segment that holds a position; nil if none does.
     private func segment(holding position: UInt64) throws(Damage) -> SegmentHeader? {
-        guard let segments else { return nil }
+        guard let segments = log.segments else { return nil }
         return try withCursor(over: segments) { (cursor) throws(Damage) in
             _ = try step({ () throws(LMDBError) in try cursor.seek(position + 1) }, near: position)
             let found = try step({ () throws(LMDBError) in try cursor.previous() }, near: position)
             guard let found else { return nil }
-            let segment: SegmentHeader
-            do throws(FormatFault) { segment = try SegmentHeader(indexEntry: Array(found.value)) } catch {
-                throw Damage(at: position, error.sentence)
-            }
-            guard try Verifier.key(of: found, near: position) == segment.firstPosition else {
-                throw Damage(at: position, "a segment is entered under another position than its own")
-            }
+            let segment = try Verifier.segment(in: found, near: position)
             return position <= segment.lastPosition ? segment : nil
         }
+    }
+
+    /// Reads an entry of the archive's index.
+    private static func segment(
+        in entry: Cursor.Entry, near position: UInt64
+    ) throws(Damage) -> SegmentHeader {
+        let segment: SegmentHeader
+        do throws(FormatFault) { segment = try SegmentHeader(indexEntry: Array(entry.value)) } catch {
+            throw Damage(at: position, error.sentence)
+        }
+        guard try key(of: entry, near: position) == segment.firstPosition else {
+            throw Damage(at: position, "a segment is entered under another position than its own")
+        }
+        return segment
     }
 
     /// Reads a view's worth of values and returns the key to go on with.
@@ -247,8 +288,8 @@ public struct Verifier: Sendable {
         over database: Database? = nil, _ body: (borrowing Cursor) throws(Damage) -> Result
     ) throws(Damage) -> Result {
         do throws(TransactionError<TransactionError<Damage>>) {
-            return try environment.read { (transaction) throws(TransactionError<Damage>) in
-                try transaction.withCursor(over: database ?? batches, body)
+            return try log.environment.read { (transaction) throws(TransactionError<Damage>) in
+                try transaction.withCursor(over: database ?? log.batches, body)
             }
         } catch {
             switch error {
@@ -258,58 +299,4 @@ public struct Verifier: Sendable {
             }
         }
     }
-}
-
-/// The stretches of one verification, handed out to workers and joined in order.
-private final class Job: Sendable {
-    private struct State {
-        var next: UInt64 = 0
-        var joined: UInt64 = 0
-        var waiting: [UInt64: Stretch] = [:]
-        var chain = StretchChain()
-        var damage: Damage?
-    }
-
-    private let state = Mutex(State())
-    private let last: UInt64
-    private let length: UInt64
-    private let progress: @Sendable (UInt64, UInt64) -> Void
-
-    init(last: UInt64, length: UInt64, progress: @escaping @Sendable (UInt64, UInt64) -> Void) {
-        self.last = last
-        self.length = length
-        self.progress = progress
-    }
-
-    /// The next stretch to read; nil if there is none, or a damage was found before it.
-    func next() -> Range<UInt64>? {
-        state.withLock { state in
-            let start = state.next * length
-            guard state.damage == nil, start <= last else { return nil }
-            state.next += 1
-            return start..<(start + length)
-        }
-    }
-
-    func finish(_ range: Range<UInt64>, _ stretch: Stretch) {
-        let done = state.withLock { state in
-            state.waiting[range.lowerBound / length] = stretch
-            while state.damage == nil, let stretch = state.waiting.removeValue(forKey: state.joined) {
-                state.joined += 1
-                do throws(Damage) {
-                    try state.chain.join(stretch)
-                    // An altered key may lie anywhere: nobody walks there through stretches without a batch.
-                    let next = state.chain.position + 1
-                    let end = state.joined * length
-                    if end <= last, next < end {
-                        throw Damage(at: next, "no batch begins here, though later ones are stored")
-                    }
-                } catch { state.damage = error }
-            }
-            return state.chain.position
-        }
-        progress(done, last)
-    }
-
-    func result() -> (StretchChain, Damage?) { state.withLock { ($0.chain, $0.damage) } }
 }

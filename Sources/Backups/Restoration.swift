@@ -103,15 +103,15 @@ public struct Restoration: Sendable {
         _ manifest: BackupManifest, in staged: String,
         _ progress: @escaping @Sendable (OperatorProgress) -> Void
     ) throws(BackupFault) -> RestoreReport {
-        let report: Verifier.Report
         willRead(staged, ", an older one than \(backup)")
-        do throws(EventLogError) {
-            report = try Verifier(directory: staged).run {
-                progress(OperatorProgress(done: $0, total: $1, unit: "events"))
-            }
-        } catch { throw unfit(error.sentence) }
+        let log: EventLog
+        do throws(EventLogError) { log = try EventLog(directory: staged, access: .read) } catch {
+            throw unfit(error.sentence)
+        }
+        let report = Verifier(of: log).run {
+            progress(OperatorProgress(done: $0, total: $1, unit: "events"))
+        }
         if let damage = report.damage { throw unfit("position \(damage.position): \(damage.sentence)") }
-        let log = try open(staged)
         guard report.head == log.head, log.head.position == manifest.position,
             "\(log.head.seal)" == manifest.seal, hexadecimal(log.identity) == manifest.identity
         else { throw unfit("its log is not the one that its manifest names") }
@@ -192,12 +192,6 @@ public struct Restoration: Sendable {
         }
         try CopiedFile.syncDirectory(staged)
         return hexadecimal(identity)
-    }
-
-    private func open(_ directory: String) throws(BackupFault) -> EventLog {
-        do throws(EventLogError) { return try EventLog(directory: directory, access: .read) } catch {
-            throw BackupFault(error.sentence)
-        }
     }
 
     private func unfit(_ what: String) -> BackupFault {

@@ -1,5 +1,5 @@
 import Crypto
-import LMDB
+package import LMDB
 import Synchronization
 
 #if canImport(Glibc)
@@ -69,12 +69,12 @@ public final class EventLog: Sendable {
     /// Names this log among copies of the same history; 16 random bytes made when the file was.
     public let identity: [UInt8]
 
-    let environment: Environment
-    let batches: Database
+    package let environment: Environment
+    package let batches: Database
     let checkpoints: Database
     let vault: Database
     /// The index of the archive; nil if only read, and written by a version that had none.
-    let segments: Database?
+    package let segments: Database?
     private let mapByteCount: Int
     private let lock: DirectoryLock?
     private let knownHead: Mutex<Head>

@@ -67,7 +67,8 @@ extension EventLog {
     ///
     /// - Throws: ``EventLogError/damaged(path:position:what:)`` at the first event that is not what it should
     ///   be.
-    @inlinable  // two calls through closures would cost more than an event's decoding
+    @inlinable
+    @inline(__always)  // calls through closures would cost more than an event's decoding
     public func readEvents<Failure: Error>(
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (RecordedEvent) throws(Failure) -> Bool
@@ -79,6 +80,7 @@ extension EventLog {
 
     /// Hands events to the body, each with the batch that it stands in; otherwise the same.
     @inlinable
+    @inline(__always)
     public func readEvents<Failure: Error>(
         from position: UInt64 = 1, verifyingSeals: Bool = false,
         _ body: (RecordedEvent, BatchView) throws(Failure) -> Bool

@@ -43,21 +43,7 @@ public struct Replay: Sendable {
         if table.position < last {
             try log.readBatches(from: table.position + 1, verifyingSeals: verifyingSeals) {
                 (batch) throws(ProjectionFault) -> Bool in
-                let start = table.position
-                do throws(WalkError<ProjectionFault>) {
-                    try batch.forEachEvent { (event) throws(ProjectionFault) -> Bool in
-                        if event.position <= start { return true }
-                        if event.position > last { return false }
-                        try table.apply(event)
-                        return true
-                    }
-                } catch {
-                    switch error {
-                    case .body(let fault): throw fault
-                    case .format(let fault):
-                        throw ProjectionFault(position: batch.firstPosition, fault.sentence)
-                    }
-                }
+                try table.apply(batch, upTo: last)
                 if table.position >= nextReport {
                     nextReport = table.position + Replay.progressInterval
                     progress?(Progress(position: table.position, end: last))

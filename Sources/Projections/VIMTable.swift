@@ -173,6 +173,45 @@ public struct VIMTable: Sendable {
         }
     }
 
+    /// Takes in the events of a batch that follow the last one taken in, up to a position.
+    ///
+    /// - Throws: ``ProjectionFault`` at the first event that cannot be read or cannot follow; those before it
+    ///   are taken in.
+    public mutating func apply(_ batch: BatchView, upTo end: UInt64) throws(ProjectionFault) {
+        var events = batch.events
+        while true {
+            let next: RecordedEvent?
+            do throws(FormatFault) { next = try events.next() } catch {
+                throw ProjectionFault(position: batch.firstPosition, error.sentence)
+            }
+            guard let event = next, event.position <= end else { return }
+            if event.position > position, !fold(event) { try apply(event) }
+        }
+    }
+
+    /// Takes in a report of a known VIM: the hot loop of replay, which touches one watch and one position.
+    ///
+    /// False if it is anything else, which ``apply(_:)`` knows how to take in or refuse.
+    @inline(__always)
+    private mutating func fold(_ event: RecordedEvent) -> Bool {
+        let envelope = event.envelope
+        // Stream 0 wraps around, and there never are so many VIMs.
+        let row = Int(envelope.stream &- 1)
+        guard envelope.type == EventType.vimStatusReported.rawValue, event.position == position + 1,
+            row < watches.count, let claim = StatusClaim(format: envelope.format, payload: event.payload)
+        else { return false }
+        position = event.position
+        lastPositions[row] = position
+        let time = Timestamp(microseconds: envelope.time)
+        if claim.isAccepted, watches[row].accept(claim.status, claim.finding, at: time) {
+            entries.append(
+                StoredHistoryEntry(
+                    position: position, time: time, stream: envelope.stream, kind: .monitor,
+                    status: claim.status, finding: claim.finding))
+        }
+        return true
+    }
+
     private func expect(_ position: UInt64, stream: UInt32) throws(ProjectionFault) {
         guard position == self.position + 1 else {
             throw ProjectionFault(position: position, "it follows position \(self.position)")

@@ -4,12 +4,15 @@ public struct SegmentBatches {
     private var reader: SegmentReader
 
     /// Opens the file that an index entry names, for reading from a position on.
+    ///
+    /// - Parameter isSealing: whether the batches get their seals; else all of them are zero, and whoever
+    ///   reads computes them and compares the last one.
     public init(
-        of segment: SegmentHeader, in directory: String, from position: UInt64
+        of segment: SegmentHeader, in directory: String, from position: UInt64, isSealing: Bool
     ) throws(EventLogError) {
         path = directory + "/archive/" + segment.fileName
         do throws(SegmentFault) {
-            reader = try SegmentReader(path: path, expected: segment)
+            reader = try SegmentReader(path: path, expected: segment, isSealing: isSealing)
             reader.skipSeals(before: position)
         } catch { throw EventLogError(error, path: path) }
     }

@@ -58,6 +58,41 @@ struct StatusReportPayload {
     }
 }
 
+/// What a report says of the VIM in whose stream it lies, read in place: all that replay folds of it.
+public struct StatusClaim {
+    /// The last eight bytes of the payload.
+    @usableFromInline let word: UInt64
+
+    /// Reads a payload; nil if it is no whole report of format 1, which ``VIMStatusReported`` explains.
+    @inlinable
+    @inline(__always)
+    public init?(format: UInt8, payload: UnsafeRawBufferPointer) {
+        guard format == 1, payload.count == 24 else { return nil }
+        word = UInt64(littleEndian: payload.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
+        let (status, verdict) = (word & 0xFF, word >> 8 & 0xFF)
+        guard status == 1 || status == 2, verdict == 1 || verdict == 2 else { return nil }
+    }
+
+    /// Whether the report came from the wanted action.
+    @inlinable
+    @inline(__always)
+    public var isAccepted: Bool { word >> 8 & 0xFF == 1 }
+
+    /// What it claims.
+    @inlinable
+    @inline(__always)
+    public var status: VIMStatus { word & 0xFF == 1 ? .reachable : .unreachable }
+
+    /// Why.
+    @inlinable
+    @inline(__always)
+    public var finding: ProbeFinding {
+        ProbeFinding(
+            packed: UInt16(truncatingIfNeeded: word >> 16),
+            roundTripMicroseconds: UInt32(truncatingIfNeeded: word >> 32))
+    }
+}
+
 extension VIMStatusReported {
     /// Reads the stored form without allocation.
     public init(format: UInt8, payload: UnsafeRawBufferPointer) throws(PayloadFault) {

@@ -40,6 +40,7 @@ public struct ProbeFinding: Hashable, Sendable {
     public let roundTripMicroseconds: UInt32
 
     /// A finding; `detail` above 1,023 is cut to 1,023.
+    @inlinable
     public init(_ reason: Reason, detail: UInt16 = 0, roundTripMicroseconds: UInt32 = 0) {
         self.reason = reason
         self.detail = min(detail, 1_023)
@@ -53,6 +54,7 @@ public struct ProbeFinding: Hashable, Sendable {
     public var packed: UInt16 { UInt16(reason.rawValue) << 10 | detail }
 
     /// Reads the packed form; a reason that this version does not know reads as `unstated`.
+    @inlinable
     public init(packed: UInt16, roundTripMicroseconds: UInt32) {
         let reason = Reason(rawValue: UInt8(packed >> 10)) ?? .unstated
         self.init(reason, detail: packed & 1_023, roundTripMicroseconds: roundTripMicroseconds)

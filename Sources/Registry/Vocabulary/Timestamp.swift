@@ -4,6 +4,7 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
     public let microseconds: UInt64
 
     /// A moment so many microseconds after 1970 began.
+    @inlinable
     public init(microseconds: UInt64) { self.microseconds = microseconds }
 
     /// RFC 3339 in UTC with six digits of fraction: `2026-11-23T01:29:53.175906Z`.

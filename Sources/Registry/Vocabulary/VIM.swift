@@ -103,10 +103,17 @@ public struct Watch: Hashable, Sendable {
     @discardableResult
     public mutating func evolve(by reported: VIMStatusReported, at time: Timestamp) -> Bool {
         guard reported.verdict == .accepted else { return false }
-        let changed = reported.status != status
+        return accept(reported.status, reported.finding, at: time)
+    }
+
+    /// Takes an accepted report's status over; true if it is another one.
+    @inlinable
+    @inline(__always)
+    public mutating func accept(_ reported: VIMStatus, _ why: ProbeFinding, at time: Timestamp) -> Bool {
+        let changed = reported != status
         if changed { updatedAt = time }
-        status = reported.status
-        finding = reported.finding
+        status = reported
+        finding = why
         reportedAt = time
         return changed
     }

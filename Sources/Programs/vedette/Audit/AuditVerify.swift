@@ -48,10 +48,15 @@ struct AuditVerify: AsyncParsableCommand {
     func run() async throws {
         let verifierKey = try key.map { try HeadFiles.verifierKey($0) }
         let heads = try head.map { try HeadFiles.statement(in: $0, key: verifierKey) }
-        EventLog.explainDamagedPages(of: directory.path)
+        let log = try directory.open()
+        let vault = try masterKey().map { CredentialVault(master: $0) }
         var findings = Findings()
+        findings.isKeyChecked = vault != nil
         let began = ContinuousClock.now
-        findings.report = try verifyBatches()
+        // Beside each other: a replay cannot be shared out, and the verifier's threads wait for none.
+        async let comparison = AuditVerify.compareState(of: log, vault)
+        findings.report = verifyBatches(of: log)
+        let state = await comparison
         findings.seconds = Double((ContinuousClock.now - began) / .milliseconds(1)) / 1_000
         if let damage = findings.report.damage {
             findings.faults.append(
@@ -63,8 +68,8 @@ struct AuditVerify: AsyncParsableCommand {
                 findings.faults.append("the heads were not compared, since the log is damaged")
             }
         } else {
-            try verifyState(&findings)
-            try verify(heads, isSigned: verifierKey != nil, &findings)
+            findings.take(state)
+            try verify(heads, against: log, isSigned: verifierKey != nil, &findings)
         }
         json ? printJSON(findings) : print(findings)
         if !findings.faults.isEmpty { throw ExitCode(1) }
@@ -78,26 +83,34 @@ struct AuditVerify: AsyncParsableCommand {
         var foreignKeyCount = 0
         var heads: [String] = []
         var faults: [String] = []
+
+        mutating func take(_ comparison: StateComparison) {
+            foreignKeyCount = comparison.foreignKeyCount
+            state = comparison.state
+            faults += comparison.state?.faults ?? []
+            faults += comparison.fault.map { [$0] } ?? []
+        }
     }
 
-    private func verifyBatches() throws -> Verifier.Report {
-        let bar = SharedProgressBar(isShown: !json)
-        defer { bar.finish() }
-        do throws(EventLogError) {
-            return try Verifier(directory: directory.path).run { bar.show($0, of: $1) }
-        } catch { throw Failure(error.sentence) }
-    }
-
-    private func verifyState(_ findings: inout Findings) throws {
-        let log = try directory.open()
-        let vault = try masterKey().map { CredentialVault(master: $0) }
-        findings.isKeyChecked = vault != nil
+    /// What was found in the state beside the events.
+    private struct StateComparison {
+        var state: StateAudit?
         var foreignKeyCount = 0
-        defer { findings.foreignKeyCount = foreignKeyCount }
+        /// Why there is no more.
+        var fault: String?
+    }
+
+    private func verifyBatches(of log: EventLog) -> Verifier.Report {
         let bar = SharedProgressBar(isShown: !json)
         defer { bar.finish() }
+        return Verifier(of: log).run { bar.show($0, of: $1) }
+    }
+
+    private static func compareState(of log: EventLog, _ vault: CredentialVault?) async -> StateComparison {
+        var comparison = StateComparison()
+        var foreignKeyCount = 0
         do throws(ReadError<ProjectionFault>) {
-            let state = try StateAudit(of: log) { id, wrapped in
+            comparison.state = try StateAudit(of: log) { id, wrapped in
                 do throws(VaultFault) {
                     if let vault {
                         _ = try vault.unwrap(wrapped, of: id)
@@ -113,12 +126,10 @@ struct AuditVerify: AsyncParsableCommand {
                     }
                     return error.sentence
                 }
-            } progress: {
-                bar.show($0.position, of: $0.end)
             }
-            findings.state = state
-            findings.faults += state.faults
-        } catch { findings.faults.append(error.sentence(for: log)) }
+        } catch { comparison.fault = error.sentence(for: log) }
+        comparison.foreignKeyCount = foreignKeyCount
+        return comparison
     }
 
     /// The master key; nil if it was not named and is not where it usually is.
@@ -131,10 +142,8 @@ struct AuditVerify: AsyncParsableCommand {
     }
 
     private func verify(
-        _ heads: [HeadFiles.Stated], isSigned: Bool, _ findings: inout Findings
+        _ heads: [HeadFiles.Stated], against log: EventLog, isSigned: Bool, _ findings: inout Findings
     ) throws {
-        guard !heads.isEmpty else { return }
-        let log = try directory.open()
         for stated in heads {
             let place = "the head at position \(stated.statement.position) in \(stated.path)"
             switch try reading({ () throws(EventLogError) in try stated.statement.verdict(on: log) }) {

@@ -63,8 +63,10 @@ int reference_sqlite_append(
 int reference_sqlite_replay(reference_sqlite *store, reference_walk *walk);
 void reference_sqlite_close(reference_sqlite *store);
 
-// What libcrypto's SHA-256 does on so many threads at once, for so long each: the bound of verifying.
-int reference_sha256(uint32_t threads, uint64_t nanoseconds, double *bytes_per_second);
+// What libcrypto's SHA-256 does on so many threads at once, for so long each: the bound of verifying. Per second of
+// the clock, of all threads together, and per second of processor time.
+int reference_sha256(
+    uint32_t threads, uint64_t nanoseconds, double *bytes_per_second, double *bytes_per_processor_second);
 
 // Endpoints on 127.0.x.y, one address each and one port for all, that answer every GET with 200 and close.
 // One thread serves them all.

@@ -106,13 +106,16 @@ struct ReplayWorkload: AsyncParsableCommand {
         ]
     }
 
-    /// The same sum as the C walk's, over every event.
+    /// The same sum as the C walk's, over every event, read as a replay reads.
     private func sum(_ log: EventLog) throws -> UInt64 {
         var sum: UInt64 = 0
         let reported = EventType.vimStatusReported.rawValue
-        try log.readEvents { event in
-            sum &+= event.envelope.time &+ UInt64(event.envelope.stream)
-            if event.envelope.type == reported { sum &+= UInt64(event.payload[16]) }
+        try log.readBatches { batch in
+            var events = batch.events
+            while let event = try events.next() {
+                sum &+= event.envelope.time &+ UInt64(event.envelope.stream)
+                if event.envelope.type == reported { sum &+= UInt64(event.payload[16]) }
+            }
             return true
         }
         return sum

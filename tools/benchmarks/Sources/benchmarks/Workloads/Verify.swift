@@ -8,7 +8,8 @@ struct Verify: AsyncParsableCommand {
         abstract: "vedette audit verify of ten million events, beside SHA-256 on as many threads.",
         discussion: """
             Makes a log of --events status reports, then in each round runs the program's audit verify over it \
-            (page cache warm) and, right after, libcrypto's SHA-256 on every core, as openssl speed does.
+            (page cache warm), on every core and on one, and right after each libcrypto's SHA-256 on as many, \
+            as openssl speed does.
             """)
 
     @OptionGroup var common: CommonOptions
@@ -25,11 +26,12 @@ struct Verify: AsyncParsableCommand {
                 ("events", .count(events)), ("vims", .count(vims)), ("rounds", .count(rounds)),
             ],
             columns: [
-                Column("batch", "events/batch"), Column("seconds", "audit verify s"),
-                Column("events_per_second", "events/s"), Column("megabytes_per_second", "MB/s"),
+                Column("batch", "events/batch"),
                 Column("sha256_one", "SHA-256 MB/s, 1 core"), Column("sha256_all", "all cores"),
-                Column("to_one", "verify:1 core"), Column("to_all", "verify:all cores"),
-                Column("cores_used", "cores used"),
+                Column("one_megabytes_per_second", "verify MB/s, 1 core"),
+                Column("megabytes_per_second", "all cores"), Column("events_per_second", "events/s, all cores"),
+                Column("to_one", "verify:SHA-256, 1 core"), Column("to_all", "all cores"),
+                Column("to_processor", "by processor time"), Column("cores_used", "cores used"),
             ])
         for size in batches {
             try await withTemporaryDirectory(in: common.parent) { directory in
@@ -56,29 +58,46 @@ struct Verify: AsyncParsableCommand {
     }
 
     private func measure(_ directory: String, batch size: Int, byteCount: Int) throws -> [Cell] {
-        var (taken, one, all, cores): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
+        let bytes = Double(byteCount)
+        var (one, all, byProcessor, cores): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
+        var (shaOne, shaAll, shaByProcessor): ([Double], [Double], [Double]) = ([], [], [])
         for round in 0...rounds {
-            let before = childProcessorSeconds()
-            let run = try timed {
-                try Program.run(
-                    [server.vedette, "audit", "verify", "--json", "--data-directory", directory + "/data"],
-                    log: directory + "/verify.log")
-            }
-            let used = childProcessorSeconds() - before
-            let single = try sha256BytesPerSecond(threads: 1, seconds: 0.3)
-            let whole = try sha256BytesPerSecond(threads: Machine.cores, seconds: 0.3)
+            let whole = try verify(directory, under: [])
+            let shaWhole = try sha256BytesPerSecond(threads: Machine.cores, seconds: 0.3)
+            let single = try verify(directory, under: ["/usr/bin/taskset", "-c", "0"])
+            let shaSingle = try sha256BytesPerSecond(threads: 1, seconds: 0.3)
             guard round > 0 else { continue }
-            taken.append(run.seconds)
-            cores.append(used / run.seconds)
-            one.append(single / 1e6)
-            all.append(whole / 1e6)
+            one.append(bytes / single.seconds)
+            all.append(bytes / whole.seconds)
+            byProcessor.append(bytes / whole.processorSeconds)
+            cores.append(whole.processorSeconds / whole.seconds)
+            shaOne.append(shaSingle.elapsed)
+            shaAll.append(shaWhole.elapsed)
+            shaByProcessor.append(shaSingle.processor)
         }
-        let rates = taken.map { Double(byteCount) / $0 / 1e6 }
+        func ratio(_ rates: [Double], _ bounds: [Double]) -> Cell {
+            .spread(zip(rates, bounds).map { $0 / $1 }, digits: 2)
+        }
         return [
-            .count(size), .spread(taken, digits: 2), .spread(taken.map { Double(events) / $0 }),
-            .spread(rates), .spread(one), .spread(all),
-            .spread(zip(rates, one).map { $0 / $1 }, digits: 2),
-            .spread(zip(rates, all).map { $0 / $1 }, digits: 2), .spread(cores, digits: 2),
+            .count(size), .spread(shaOne.map { $0 / 1e6 }), .spread(shaAll.map { $0 / 1e6 }),
+            .spread(one.map { $0 / 1e6 }), .spread(all.map { $0 / 1e6 }),
+            .spread(all.map { Double(events) * $0 / bytes }), ratio(one, shaOne), ratio(all, shaAll),
+            ratio(byProcessor, shaByProcessor), .spread(cores, digits: 2),
         ]
+    }
+
+    /// One run of the program.
+    private func verify(
+        _ directory: String, under wrapper: [String]
+    ) throws -> (seconds: Double, processorSeconds: Double) {
+        let before = childProcessorSeconds()
+        let run = try timed {
+            try Program.run(
+                wrapper + [
+                    server.vedette, "audit", "verify", "--json", "--data-directory", directory + "/data",
+                ],
+                log: directory + "/verify.log")
+        }
+        return (run.seconds, childProcessorSeconds() - before)
     }
 }
