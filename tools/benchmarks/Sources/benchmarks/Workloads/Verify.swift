@@ -29,7 +29,8 @@ struct Verify: AsyncParsableCommand {
                 Column("batch", "events/batch"),
                 Column("sha256_one", "SHA-256 MB/s, 1 core"), Column("sha256_all", "all cores"),
                 Column("one_megabytes_per_second", "verify MB/s, 1 core"),
-                Column("megabytes_per_second", "all cores"), Column("events_per_second", "events/s, all cores"),
+                Column("megabytes_per_second", "all cores"),
+                Column("events_per_second", "events/s, all cores"),
                 Column("to_one", "verify:SHA-256, 1 core"), Column("to_all", "all cores"),
                 Column("to_processor", "by processor time"), Column("cores_used", "cores used"),
             ])
