@@ -50,6 +50,9 @@ public struct HeadStatement: Hashable, Sendable {
         case truncated(head: Head)
         /// It has another seal there, or no batch that ends there: another history.
         case rewritten
+        /// It lies among events that were dropped, up to this position, and not where one of their segments
+        /// ended: whether it was part of this log nobody can tell any more.
+        case dropped(upTo: UInt64)
     }
 
     /// Compares with a log whose seals were verified.
@@ -57,7 +60,11 @@ public struct HeadStatement: Hashable, Sendable {
         let head = try log.refreshHead()
         guard position > 0 else { return seal == .none ? .extended(by: head.position) : .rewritten }
         guard position <= head.position else { return .truncated(head: head) }
-        let own = try log.head(at: position)
+        let own: Head
+        do throws(EventLogError) { own = try log.head(at: position) } catch {
+            guard case .dropped(_, let end, _) = error else { throw error }
+            return .dropped(upTo: end)
+        }
         return own.position == position && own.seal == seal
             ? .extended(by: head.position - position) : .rewritten
     }

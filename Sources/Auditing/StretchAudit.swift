@@ -22,8 +22,17 @@ struct Stretch: Sendable {
     var batchCount: UInt64 = 0
     var eventCount: UInt64 = 0
     var byteCount: UInt64 = 0
+    /// The last event that says that something was dropped.
+    var drop: NotedDrop?
     /// Why the stretch was not read to its end.
     var damage: Damage?
+}
+
+/// An event that says that something was dropped, and where it stands.
+struct NotedDrop: Sendable {
+    var position: UInt64
+    var time: UInt64
+    var event: LogDropped
 }
 
 /// Reads one stretch after another: every seal, and every event on its own and against its stream.
@@ -130,10 +139,12 @@ struct StretchAudit {
                     throw Damage(at: position, "a status report with status \(status), verdict \(verdict)")
                 }
             } else {
-                do throws(PayloadFault) { _ = try Event(type: type, format: format, payload: payload) } catch
-                {
-                    throw Damage(at: position, error.sentence)
-                }
+                do throws(PayloadFault) {
+                    let event = try Event(type: type, format: format, payload: payload)
+                    if case .logDropped(let dropped) = event {
+                        stretch.drop = NotedDrop(position: position, time: time, event: dropped)
+                    }
+                } catch { throw Damage(at: position, error.sentence) }
             }
             position += 1
         }

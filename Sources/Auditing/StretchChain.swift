@@ -9,7 +9,17 @@ struct StretchChain {
     private(set) var batchCount: UInt64 = 0
     private(set) var eventCount: UInt64 = 0
     private(set) var byteCount: UInt64 = 0
+    /// The last event that says that something was dropped.
+    private(set) var drop: NotedDrop?
     private var lastPositions: [UInt64] = [0]
+
+    /// A chain that begins with the first event, or goes on from what stands for those that were dropped.
+    init(after base: StoredBase? = nil) {
+        guard let base else { return }
+        (position, seal) = (base.position, base.seal)
+        (time, epoch) = (base.lastTime, base.lastEpoch)
+        lastPositions = base.lastPositions
+    }
 
     /// Streams of VIMs, the conductor's own not counted.
     var streamCount: UInt64 { UInt64(lastPositions.count) - 1 }
@@ -34,6 +44,7 @@ struct StretchChain {
                 (position, seal) = (stretch.lastPosition, stretch.lastSeal)
                 (time, epoch) = (stretch.lastTime, stretch.lastEpoch)
             }
+            if let noted = stretch.drop { drop = noted }
             batchCount += stretch.batchCount
             eventCount += stretch.eventCount
             byteCount += stretch.byteCount

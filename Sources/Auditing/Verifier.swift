@@ -24,11 +24,25 @@ public struct Verifier: Sendable {
         public var streamCount: UInt64 = 0
         /// The last position and its seal.
         public var head = Head.none
+        /// What was dropped, and can no longer be verified; nil if nothing was.
+        public var dropped: Dropped?
         /// The first damage; nil if there is none.
         public var damage: Damage?
 
         /// Nothing was checked yet.
         public init() {}
+    }
+
+    /// What was dropped: its seals follow each other, and the base is the one that `log.dropped` names.
+    public struct Dropped: Hashable, Sendable {
+        /// The position of the last event that is gone.
+        public var lastPosition: UInt64
+        /// How many segments are gone.
+        public var segmentCount: Int
+        /// When the last of them was dropped, in microseconds since 1970.
+        public var time: UInt64
+        /// The position of the `log.dropped` that says so.
+        public var eventPosition: UInt64
     }
 
     private let log: EventLog
@@ -66,16 +80,31 @@ public struct Verifier: Sendable {
     ///
     /// - Parameter progress: told the positions done and the last one, on any thread.
     public func run(progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }) -> Report {
+        while true {
+            let (report, base) = runOnce(progress: progress)
+            // What was dropped meanwhile is missing and no damage: that log is another one.
+            if report.damage != nil, let now = try? storedBase(), now.position != base { continue }
+            return report
+        }
+    }
+
+    /// - Returns: also where the base stood when it began; nil if there was none.
+    private func runOnce(
+        progress: @escaping @Sendable (UInt64, UInt64) -> Void
+    ) -> (Report, basePosition: UInt64?) {
         var report = Report()
         let job: VerifierJob
+        var base: StoredBase?
         do throws(Damage) {
             let end = try lastKey()
-            guard end > 0 else { return report }
+            base = try storedBase()
+            guard end > 0 else { return (report, base?.position) }
             job = VerifierJob(
-                last: end, coldEnds: try segmentEnds(), length: stretchLength, progress: progress)
+                after: base, last: end, coldEnds: try segmentEnds(), length: stretchLength,
+                progress: progress)
         } catch {
             report.damage = error
-            return report
+            return (report, base?.position)
         }
         let workers = (0..<workerCount).map { number in
             DedicatedThread(name: "verify-\(number)") { [self] in
@@ -91,8 +120,37 @@ public struct Verifier: Sendable {
         report.streamCount = chain.streamCount
         report.head = Head(
             position: chain.position, seal: chain.seal.seal ?? .none, time: chain.time, epoch: chain.epoch)
-        report.damage = damage
-        return report
+        report.damage = damage ?? StoredBase.damage(of: base, saidBy: chain.drop)
+        if let base, let drop = chain.drop {
+            report.dropped = Dropped(
+                lastPosition: base.position, segmentCount: base.segmentCount, time: base.time,
+                eventPosition: drop.position)
+        }
+        return (report, base?.position)
+    }
+
+    /// The base and what is left of the segments that it stands for; nil if nothing was dropped.
+    private func storedBase() throws(Damage) -> StoredBase? {
+        guard let base = log.base, let segments = log.segments else { return nil }
+        let entries = try values(of: base)
+        guard !entries.isEmpty else { return nil }
+        var index: [SegmentHeader] = []
+        for entry in try values(of: segments) {
+            do throws(FormatFault) { index.append(try SegmentHeader(indexEntry: entry)) } catch {
+                throw Damage(at: index.last?.lastPosition ?? 0, error.sentence)
+            }
+        }
+        return try StoredBase(entries: entries, tombstones: index)
+    }
+
+    private func values(of database: Database) throws(Damage) -> [[UInt8]] {
+        try withCursor(over: database) { (cursor) throws(Damage) in
+            var values: [[UInt8]] = []
+            while let entry = try step({ () throws(LMDBError) in try cursor.next() }, near: 0) {
+                values.append(Array(entry.value))
+            }
+            return values
+        }
     }
 
     /// The key of the last value, which is where the last stretch must reach.

@@ -6,28 +6,32 @@ import Synchronization
 /// the rest of the log is cut into stretches of one length.
 final class VerifierJob: Sendable {
     private struct State {
-        var nextNumber = 0
-        var joinedCount = 0
+        var nextNumber: Int
+        var joinedCount: Int
         var waiting: [Int: Stretch] = [:]
-        var chain = StretchChain()
+        var chain: StretchChain
         var damage: Damage?
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     private let last: UInt64
     private let coldEnds: [UInt64]
     private let length: UInt64
     private let progress: @Sendable (UInt64, UInt64) -> Void
 
     /// - Parameters:
+    ///   - base: what stands for the first segments; nil if none was dropped.
     ///   - last: the key of the last batch.
     ///   - coldEnds: the last position of each segment.
     ///   - length: positions of a stretch after the last segment.
     ///   - progress: told the position up to which stretches are joined, and the last.
     init(
-        last: UInt64, coldEnds: [UInt64], length: UInt64,
+        after base: StoredBase?, last: UInt64, coldEnds: [UInt64], length: UInt64,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void
     ) {
+        let droppedCount = base?.segmentCount ?? 0
+        state = Mutex(
+            State(nextNumber: droppedCount, joinedCount: droppedCount, chain: StretchChain(after: base)))
         self.last = last
         self.coldEnds = coldEnds
         self.length = length

@@ -171,6 +171,11 @@ public struct Restoration: Sendable {
         of present: EventLog, from restored: EventLog
     ) throws(EventLogError) -> String? {
         let (head, end) = (present.head, restored.head)
+        if let dropped = try present.droppedPart(), end.position <= dropped.lastPosition {
+            return
+                "is newer: it has dropped everything up to position \(dropped.lastPosition), and the backup "
+                + "ends at position \(end.position)"
+        }
         if head.position <= end.position {
             if try restored.head(at: head.position) == head { return nil }
         } else if try present.head(at: end.position) == end {

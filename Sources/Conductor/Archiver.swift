@@ -25,7 +25,7 @@ public struct ArchiveReport: Hashable, Codable, Sendable {
 /// Moves old batches into segments, beside the pipeline: only the small commit that switches over goes
 /// through it.
 final class Archiver: Sendable {
-    private let pipeline: CommitPipeline
+    let pipeline: CommitPipeline
     private let isAtWork = Atomic<Bool>(false)
 
     init(pipeline: CommitPipeline) { self.pipeline = pipeline }
@@ -37,12 +37,11 @@ final class Archiver: Sendable {
         _ log: EventLog, before time: Timestamp, actor: Actor,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void
     ) async throws(CommandFailure) -> ArchiveReport {
-        guard !isAtWork.exchange(true, ordering: .acquiring) else {
-            throw .notStored("another archiving is under way: wait until it is done")
-        }
-        defer { isAtWork.store(false, ordering: .releasing) }
+        try begin()
+        defer { end() }
         var report = ArchiveReport()
-        let end = try stored { () throws(EventLogError) in try log.lastPosition(before: time.microseconds) }
+        let end = try stored { () throws(EventLogError) in try log.lastHotPosition(before: time.microseconds)
+        }
         let isCancelled = Flag()
         while let segment = try await Archiver.writeSegment(of: log, upTo: end, unless: isCancelled, progress)
         {
@@ -57,7 +56,16 @@ final class Archiver: Sendable {
         return report
     }
 
-    private func stored<Result>(
+    /// Archives and drops one at a time.
+    func begin() throws(CommandFailure) {
+        guard !isAtWork.exchange(true, ordering: .acquiring) else {
+            throw .notStored("another archiving is under way: wait until it is done")
+        }
+    }
+
+    func end() { isAtWork.store(false, ordering: .releasing) }
+
+    func stored<Result>(
         _ body: () throws(EventLogError) -> Result
     ) throws(CommandFailure) -> Result {
         do throws(EventLogError) { return try body() } catch { throw .notStored(error.sentence) }
@@ -75,7 +83,7 @@ final class Archiver: Sendable {
             firstPosition: segment.firstPosition, lastPosition: segment.lastPosition, file: segment.fileName,
             lastSeal: segment.lastSeal.bytes, batchByteCount: segment.batchByteCount,
             fileByteCount: segment.fileByteCount, actor: actor)
-        _ = try await pipeline.submit(.noteArchived(archived), segment: segment)
+        _ = try await pipeline.submit(.noteArchived(archived), archive: .enters(segment))
     }
 
     /// On a thread of its own: it computes and waits for the disk.
@@ -166,28 +174,46 @@ extension Conductor {
         directory: String, before time: Timestamp, actor: Actor = Actor(), options: Options, logger: Logger,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
     ) async throws(StartFault) -> ArchiveReport {
+        let report = try await alone(
+            directory: directory, options: options, logger: logger,
+            // Nobody begins an epoch for nothing.
+            isNeeded: { (log) throws(EventLogError) in
+                try log.lastHotPosition(before: time.microseconds) > log.archivedEnd()
+            },
+            { (archiver, log) async throws(CommandFailure) in
+                try await archiver.archive(log, before: time, actor: actor, progress: progress)
+            })
+        if let report { return report }
+        var nothing = ArchiveReport()
+        nothing.archivedEnd = try archivedEnd(of: directory)
+        return nothing
+    }
+
+    private static func archivedEnd(of directory: String) throws(StartFault) -> UInt64 {
+        do throws(EventLogError) {
+            return try EventLog(directory: directory, access: .read).archivedEnd()
+        } catch { throw StartFault(error.sentence) }
+    }
+
+    /// Works on the archive of a log that nobody serves, as an epoch of its own; nil if that is not needed.
+    static func alone<Report: Sendable>(
+        directory: String, options: Options, logger: Logger,
+        isNeeded: (EventLog) throws(EventLogError) -> Bool,
+        _ body: (Archiver, EventLog) async throws(CommandFailure) -> Report
+    ) async throws(StartFault) -> Report? {
         let log: EventLog
         do throws(EventLogError) {
             log = try EventLog(directory: directory, access: .write, mapByteCount: options.mapByteCount)
-        } catch { throw StartFault(error.sentence) }
-        do throws(EventLogError) {
-            // Nobody begins an epoch for nothing.
-            guard try log.lastPosition(before: time.microseconds) > log.archivedEnd() else {
-                var report = ArchiveReport()
-                report.archivedEnd = try log.archivedEnd()
-                return report
-            }
+            guard try isNeeded(log) else { return nil }
         } catch { throw StartFault(error.sentence) }
         let replay = try replay(log, progress: options.progress)
         let pipeline = CommitPipeline(table: replay.table, now: options.now) { _ in }
         let epoch = log.head.epoch + 1
         let thread = pipeline.start(log: log, epoch: epoch, logger: logger)
-        let result: Result<ArchiveReport, CommandFailure>
+        let result: Result<Report, CommandFailure>
         do throws(CommandFailure) {
             _ = try await pipeline.submit(.startEpoch(epochStarted(epoch, options)))
-            result = .success(
-                try await Archiver(pipeline: pipeline).archive(
-                    log, before: time, actor: actor, progress: progress))
+            result = .success(try await body(Archiver(pipeline: pipeline), log))
         } catch { result = .failure(error) }
         pipeline.stop()
         await join(thread)

@@ -17,7 +17,7 @@ final class ChangeFeed: Sendable {
             switch placed.event {
             case .vimRegistered, .vimUpdated, .vimDeregistered, .vimMonitorAssigned: placed.stream
             case .vimStatusReported, .vimMonitorLaunched, .vimMonitorStopped, .vimCredentialsShredded,
-                .commandRefused, .epochStarted, .logArchived, .vaultRotated:
+                .commandRefused, .epochStarted, .logArchived, .logDropped, .vaultRotated:
                 nil
             }
         }

@@ -73,11 +73,11 @@ final class CommitPipeline: Sendable {
 
     /// Takes a command and returns at once; replies on a thread of the pipeline when its events are durable.
     func submit(
-        _ command: Command, vault: [VaultChange] = [], segment: SegmentHeader? = nil,
+        _ command: Command, vault: [VaultChange] = [], archive: ArchiveChange? = nil,
         reply: @escaping CommandReply
     ) {
         submit(
-            CollectionOfOne(Submission(command: command, vault: vault, segment: segment, reply: reply)))
+            CollectionOfOne(Submission(command: command, vault: vault, archive: archive, reply: reply)))
     }
 
     /// Takes commands that came together: nothing comes in between, and nobody is rung twice.
@@ -98,10 +98,10 @@ final class CommitPipeline: Sendable {
 
     /// Resumes once the command's events are durable, or with the reason why not.
     func submit(
-        _ command: Command, vault: [VaultChange] = [], segment: SegmentHeader? = nil
+        _ command: Command, vault: [VaultChange] = [], archive: ArchiveChange? = nil
     ) async throws(CommandFailure) -> Outcome {
         let result = await withCheckedContinuation { continuation in
-            submit(command, vault: vault, segment: segment) { continuation.resume(returning: $0) }
+            submit(command, vault: vault, archive: archive) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -134,7 +134,7 @@ private final class SharedDesk: Sendable {
 extension CommitPipeline {
     private func write(from desk: SharedDesk, to writer: consuming LogWriter) {
         while let gathered = nextBatch(from: desk, &writer) {
-            if writer.isCheckpointBehind(gathered.segment) { storeCheckpoint(with: &writer) }
+            if writer.isCheckpointBehind(gathered.archive) { storeCheckpoint(with: &writer) }
             store(gathered, with: &writer, desk)
             if writer.hasLeftovers { writer.removeLeftovers() }
             if writer.isCheckpointDue(isStopping: false) { storeCheckpoint(with: &writer) }

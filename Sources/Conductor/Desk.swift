@@ -8,8 +8,8 @@ struct Submission: Sendable {
     let command: Command
     /// Changes of the vault that belong to the command's events; left out if it is refused.
     var vault: [VaultChange] = []
-    /// A segment that the log takes over in the commit of the command's events.
-    var segment: SegmentHeader?
+    /// What becomes of the archive in the commit of the command's events.
+    var archive: ArchiveChange?
     let reply: CommandReply
 }
 
@@ -24,7 +24,7 @@ struct GatheredBatch: Sendable {
     /// The batch's events, for the acknowledged table.
     var events: [PlacedEvent] = []
     var vault: [VaultChange] = []
-    var segment: SegmentHeader?
+    var archive: ArchiveChange?
     /// In the order in which the commands came.
     var answers: [Answer] = []
 
@@ -32,7 +32,7 @@ struct GatheredBatch: Sendable {
     mutating func removeAll() {
         events.removeAll(keepingCapacity: true)
         vault.removeAll(keepingCapacity: true)
-        segment = nil
+        archive = nil
         answers.removeAll(keepingCapacity: true)
     }
 
@@ -150,7 +150,7 @@ struct Desk: Sendable {
         case .reported(let answer): return .success(.reported(answer))
         case .noted:
             open.vault.append(contentsOf: submission.vault)
-            if let segment = submission.segment { open.segment = segment }
+            if let archive = submission.archive { open.archive = archive }
             return .success(.noted)
         case .ignored: return .success(.ignored)
         }

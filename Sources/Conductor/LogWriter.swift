@@ -9,6 +9,8 @@ struct LogWriter {
     private let log: EventLog
     private let logger: Logger
     private var checkpointPosition: UInt64
+    /// A drop takes the checkpoint with it, so that none shows what is gone.
+    private var isCheckpointGone = false
     private var isFailing = false
     /// Whether the data file may hold batches that a segment holds: at the start nobody knows.
     private(set) var hasLeftovers = true
@@ -25,7 +27,7 @@ struct LogWriter {
     /// Returns once the batch is durable; after a failure nothing of it is stored.
     mutating func store(_ gathered: GatheredBatch) throws(EventLogError) {
         do throws(EventLogError) {
-            _ = try log.append(sealed: gathered.batch, vault: gathered.vault, segment: gathered.segment)
+            _ = try log.append(sealed: gathered.batch, vault: gathered.vault, archive: gathered.archive)
         } catch {
             if !isFailing { logger.error("nothing can be stored", metadata: ["reason": "\(error.sentence)"]) }
             isFailing = true
@@ -33,7 +35,11 @@ struct LogWriter {
         }
         if isFailing { logger.notice("storing works again") }
         isFailing = false
-        if gathered.segment != nil { hasLeftovers = true }
+        switch gathered.archive {
+        case .enters: hasLeftovers = true
+        case .drops: isCheckpointGone = true
+        case nil: break
+        }
     }
 
     /// Removes some of what is archived, in a commit of its own.
@@ -47,12 +53,14 @@ struct LogWriter {
     }
 
     /// Whether a restart would begin in what a segment holds: it must never need the archive.
-    func isCheckpointBehind(_ segment: SegmentHeader?) -> Bool {
-        segment.map { checkpointPosition < $0.lastPosition } ?? false
+    func isCheckpointBehind(_ change: ArchiveChange?) -> Bool {
+        guard case .enters(let segment) = change else { return false }
+        return checkpointPosition < segment.lastPosition
     }
 
     /// Whether enough was stored since the last checkpoint, so that a restart replays only a tail.
     func isCheckpointDue(isStopping: Bool) -> Bool {
+        if isCheckpointGone { return true }
         let tail = log.head.position - min(checkpointPosition, log.head.position)
         return tail >= (isStopping ? 1 : Conductor.checkpointInterval)
     }
@@ -62,6 +70,7 @@ struct LogWriter {
         let head = log.head
         // Tried once per interval, also if it fails: it is disposable.
         checkpointPosition = head.position
+        isCheckpointGone = false
         do throws(EventLogError) { try log.write(table.checkpoint(seal: head.seal)) } catch {
             logger.warning("no checkpoint could be stored", metadata: ["reason": "\(error.sentence)"])
         }

@@ -27,22 +27,14 @@ public struct Checkpoint: Hashable, Sendable {
 /// Front, little-endian: position 8, schema 4, chunk count 4, byte count of the rows 8, seal 32, SHA-256 of
 /// the 56 bytes before it and the rows 32.
 extension EventLog {
-    private static let frontByteCount = 56
+    static let checkpointFrontByteCount = 56 + 32
 
     /// Replaces the stored checkpoint.
     ///
     /// Must be called by the one writer thread.
     public func write(_ checkpoint: Checkpoint) throws(EventLogError) {
-        let chunks = stride(from: 0, to: checkpoint.rows.count, by: Limits.checkpointChunkByteMax).map {
-            checkpoint.rows[$0..<min($0 + Limits.checkpointChunkByteMax, checkpoint.rows.count)]
-        }
-        let front = EventLog.front(of: checkpoint, chunkCount: chunks.count)
         try write { (transaction) throws(LMDBError) in
-            try transaction.removeAll(in: checkpoints)
-            try transaction.put(front, for: EventLog.key(0), in: checkpoints)
-            for (index, chunk) in chunks.enumerated() {
-                try transaction.put(Array(chunk), for: EventLog.key(index + 1), in: checkpoints)
-            }
+            try EventLog.store(checkpoint, in: checkpoints, of: transaction)
         }
     }
 
@@ -64,38 +56,68 @@ extension EventLog {
     /// Of damaged rows as much as is there is returned: a comparison can then show what is wrong.
     public func readStoredCheckpoint() throws(EventLogError) -> (checkpoint: Checkpoint, isIntact: Bool)? {
         try withReader { (transaction) throws(ReadFault) in
-            do throws(LMDBError) {
-                guard let front = try transaction.copy(of: EventLog.key(0), in: checkpoints) else {
-                    return nil
-                }
-                guard front.count == EventLog.frontByteCount + 32, let seal = Seal(bytes: front[24..<56])
-                else {
-                    return (Checkpoint(position: 0, seal: .none, schema: 0, rows: []), false)
-                }
-                let (position, schema, chunkCount) = front.withUnsafeBytes {
-                    ($0.load(at: 0) as UInt64, $0.load(at: 8) as UInt32, $0.load(at: 12) as UInt32)
-                }
-                var rows: [UInt8] = []
-                var readCount: UInt32 = 0
-                while readCount < chunkCount,
-                    let chunk = try transaction.copy(of: EventLog.key(Int(readCount) + 1), in: checkpoints)
-                {
-                    rows.append(contentsOf: chunk)
-                    readCount += 1
-                }
-                let checkpoint = Checkpoint(position: position, seal: seal, schema: schema, rows: rows)
-                // The front repeats chunk count, byte count and checksum: equal fronts mean equal rows.
-                return (checkpoint, EventLog.front(of: checkpoint, chunkCount: Int(readCount)) == front)
-            } catch { throw .library(error) }
+            try EventLog.checkpoint(in: self.checkpoints, transaction, extraByteCount: 0)
         }
+    }
+
+    /// Writes a front and its chunks in the place of what the database holds.
+    ///
+    /// - Parameter extra: bytes that follow the front.
+    static func store(
+        _ checkpoint: Checkpoint, in database: Database, of transaction: borrowing WriteTransaction,
+        extra: [UInt8] = []
+    ) throws(LMDBError) {
+        let chunks = stride(from: 0, to: checkpoint.rows.count, by: Limits.checkpointChunkByteMax).map {
+            checkpoint.rows[$0..<min($0 + Limits.checkpointChunkByteMax, checkpoint.rows.count)]
+        }
+        try transaction.removeAll(in: database)
+        try transaction.put(
+            front(of: checkpoint) + extra, for: EventLog.key(0), in: database)
+        for (index, chunk) in chunks.enumerated() {
+            try transaction.put(Array(chunk), for: EventLog.key(index + 1), in: database)
+        }
+    }
+
+    /// What ``store(_:in:of:extra:)`` wrote, and whether its checksum holds; nil if there is nothing.
+    static func checkpoint(
+        in database: Database, _ transaction: borrowing ReadTransaction, extraByteCount: Int
+    ) throws(ReadFault) -> (checkpoint: Checkpoint, isIntact: Bool)? {
+        do throws(LMDBError) {
+            guard let stored = try transaction.copy(of: EventLog.key(0), in: database) else { return nil }
+            guard stored.count == checkpointFrontByteCount + extraByteCount,
+                let seal = Seal(bytes: stored[24..<56])
+            else { return (Checkpoint(position: 0, seal: .none, schema: 0, rows: []), false) }
+            let (position, schema, chunkCount) = stored.withUnsafeBytes {
+                ($0.load(at: 0) as UInt64, $0.load(at: 8) as UInt32, $0.load(at: 12) as UInt32)
+            }
+            var rows: [UInt8] = []
+            var readCount: UInt32 = 0
+            while readCount < chunkCount,
+                let chunk = try transaction.copy(of: EventLog.key(Int(readCount) + 1), in: database)
+            {
+                rows.append(contentsOf: chunk)
+                readCount += 1
+            }
+            let checkpoint = Checkpoint(position: position, seal: seal, schema: schema, rows: rows)
+            // The front repeats chunk count, byte count and checksum: equal fronts mean equal rows.
+            let front = EventLog.front(of: checkpoint, chunkCount: Int(readCount))
+            return (checkpoint, front == Array(stored[..<checkpointFrontByteCount]))
+        } catch { throw .library(error) }
     }
 
     static func key(_ number: Int) -> [UInt8] {
         withUnsafeBytes(of: UInt32(number).bigEndian) { Array($0) }
     }
 
+    /// The front as ``store(_:in:of:extra:)`` writes it.
+    static func front(of checkpoint: Checkpoint) -> [UInt8] {
+        let chunkByteMax = Limits.checkpointChunkByteMax
+        return front(
+            of: checkpoint, chunkCount: (checkpoint.rows.count + chunkByteMax - 1) / chunkByteMax)
+    }
+
     private static func front(of checkpoint: Checkpoint, chunkCount: Int) -> [UInt8] {
-        var front = [UInt8](repeating: 0, count: frontByteCount)
+        var front = [UInt8](repeating: 0, count: 56)
         front.withUnsafeMutableBytes {
             $0.store(checkpoint.position, at: 0)
             $0.store(checkpoint.schema, at: 8)

@@ -75,6 +75,8 @@ public final class EventLog: Sendable {
     let vault: Database
     /// The index of the archive; nil if only read, and written by a version that had none.
     package let segments: Database?
+    /// What stands for dropped events; nil if only read, and written by a version that dropped none.
+    package let base: Database?
     private let mapByteCount: Int
     private let lock: DirectoryLock?
     private let knownHead: Mutex<Head>
@@ -135,7 +137,8 @@ public final class EventLog: Sendable {
             batches = try environment.database("batches", integerKeys: true)
             checkpoints = try environment.database("checkpoint")
             vault = try environment.database("vault")
-            segments = try EventLog.openSegments(environment, access: access)
+            segments = try EventLog.openLater("segments", integerKeys: true, environment, access: access)
+            base = try EventLog.openLater("base", integerKeys: false, environment, access: access)
             identity = try EventLog.settle(environment, access: access)
             knownHead = Mutex(.none)
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
@@ -148,14 +151,12 @@ public final class EventLog: Sendable {
     ///
     /// One transaction, one sync. Must be called by the one writer thread.
     ///
-    /// - Parameter segment: a segment that was written (``writeSegment(upTo:eventMax:progress:)``): from this
-    ///   commit on its batches are read from there.
     public func append(
         _ batch: inout BatchBuilder, epoch: UInt64, vault changes: [VaultChange] = [],
-        segment: SegmentHeader? = nil
+        archive: ArchiveChange? = nil
     ) throws(EventLogError) -> Head {
         batch.seal(epoch: epoch, after: head)
-        return try append(sealed: batch, vault: changes, segment: segment)
+        return try append(sealed: batch, vault: changes, archive: archive)
     }
 
     /// Appends a batch that was sealed behind the present head, and returns the new head once it is durable.
@@ -163,7 +164,7 @@ public final class EventLog: Sendable {
     /// One transaction, one sync. Must be called by the one writer thread; the batch may have been gathered
     /// and sealed on another one while this one was busy with the batch before.
     public func append(
-        sealed batch: BatchBuilder, vault changes: [VaultChange] = [], segment: SegmentHeader? = nil
+        sealed batch: BatchBuilder, vault changes: [VaultChange] = [], archive: ArchiveChange? = nil
     ) throws(EventLogError) -> Head {
         precondition(lock != nil, "only the holder of the directory's lock appends")
         guard let sealing = batch.sealing else {
@@ -179,7 +180,11 @@ public final class EventLog: Sendable {
                     }
                 }
                 for change in changes { try apply(change, in: transaction) }
-                if let segment { try enter(segment, in: transaction) }
+                switch archive {
+                case .enters(let segment): try enter(segment, in: transaction)
+                case .drops(let base): try enter(base, time: sealing.after.time, in: transaction)
+                case nil: break
+                }
             }
         }
         knownHead.withLock { $0 = sealing.after }
@@ -292,6 +297,7 @@ public final class EventLog: Sendable {
         switch fault {
         case .library(let error): EventLogError(error, path: path, mapByteCount: mapByteCount)
         case .damaged(let position, let what): .damaged(path: path, position: position, what: what)
+        case .dropped(let part): .dropped(path: path, upTo: part.lastPosition, time: part.time)
         }
     }
 }
@@ -390,10 +396,11 @@ extension EventLog {
         }
     }
 
-    private static func openSegments(
-        _ environment: Environment, access: Access
+    /// Opens a database that logs of the first versions have not.
+    private static func openLater(
+        _ name: String, integerKeys: Bool, _ environment: Environment, access: Access
     ) throws(LMDBError) -> Database? {
-        do throws(LMDBError) { return try environment.database("segments", integerKeys: true) } catch {
+        do throws(LMDBError) { return try environment.database(name, integerKeys: integerKeys) } catch {
             guard error == .notFound, access == .read else { throw error }
             return nil
         }

@@ -16,6 +16,9 @@ public enum EventLogError: Error, Hashable, Sendable {
     case newerFormat(path: String, found: UInt32, known: UInt32 = Format.version)
     /// The file is damaged or no log at all; position 0 if it is not known where.
     case damaged(path: String, position: UInt64, what: String)
+    /// What is asked for was dropped, with everything up to a position; the time is in microseconds since
+    /// 1970.
+    case dropped(path: String, upTo: UInt64, time: UInt64)
     /// No room on the device.
     case noSpace(path: String)
     /// The address range set aside is used up; its size is in bytes.
@@ -33,7 +36,7 @@ public enum EventLogError: Error, Hashable, Sendable {
     public var isRetriable: Bool {
         switch self {
         case .noSpace, .mapFull, .inUse, .fileTooLarge, .readOnly: true
-        case .directory, .newerFormat, .damaged, .deviceFailed, .system: false
+        case .directory, .newerFormat, .damaged, .dropped, .deviceFailed, .system: false
         }
     }
 
@@ -51,6 +54,10 @@ public enum EventLogError: Error, Hashable, Sendable {
         case .damaged(let path, let position, let what):
             let place = position == 0 ? "" : " at position \(position)"
             return "\(path) is damaged\(place): \(what); restore it from a backup"
+        case .dropped(let path, let end, let time):
+            return "\(path) no longer holds what happened up to position \(end): it was dropped on "
+                + "\(EventLogError.date(time)), and only its seals remain (see vedette audit log "
+                + "--type log.dropped)"
         case .noSpace(let path):
             return "no space left on the device of \(path): free some, writing resumes by itself"
         case .mapFull(let path, let byteCount):
@@ -86,6 +93,15 @@ public enum EventLogError: Error, Hashable, Sendable {
         case _ where error.isDamage: self = .damaged(path: path, position: 0, what: error.description)
         default: self = .system(path: path, code: error.code, words: error.description)
         }
+    }
+
+    /// `2026-11-23 01:29:53 UTC`.
+    private static func date(_ microseconds: UInt64) -> String {
+        var (seconds, parts) = (time_t(clamping: microseconds / 1_000_000), tm())
+        gmtime_r(&seconds, &parts)
+        var text = [CChar](repeating: 0, count: 32)
+        let count = strftime(&text, text.count, "%Y-%m-%d %H:%M:%S UTC", &parts)
+        return String(decoding: text.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// Whether the device of a path has no room for even a small commit.

@@ -25,6 +25,11 @@ extension EventLog {
             where last.map({ key.count != 4 || $0.lexicographicallyPrecedes(key) }) ?? true {
                 found.append("a piece of a checkpoint belongs to none: run vedette rebuild")
             }
+            if let base = self.base, try self.droppedPart(transaction) == nil,
+                try !EventLog.keys(of: base, transaction).isEmpty
+            {
+                found.append("pieces of a base stand for nothing that was dropped")
+            }
             return found
         }
     }

@@ -4,6 +4,7 @@ import LMDB
 enum ReadFault: Error {
     case library(LMDBError)
     case damaged(position: UInt64, what: String)
+    case dropped(DroppedPart)
 }
 
 /// Why a reading ended early.
@@ -27,7 +28,7 @@ extension EventLog {
     /// Hands whole batches to the body in order, beginning with the one that holds `position`, up to the
     /// end of the log as it stands when it is reached.
     ///
-    /// The body returns false to stop.
+    /// The body returns false to stop. Where the beginning was dropped, reading begins with what is there.
     ///
     /// The view of the file is renewed between batches: a long reading never keeps LMDB from reusing pages.
     ///
@@ -46,6 +47,7 @@ extension EventLog {
             do throws(EventLogError) {
                 // One view says what is cold, and holds the rest: an archiving beside us is no gap.
                 let segment = try withReader { (transaction) throws(ReadFault) -> SegmentHeader? in
+                    if let dropped = try self.droppedPart(transaction) { try walk.enter(behind: dropped) }
                     if let segment = try self.segment(holding: max(walk.next, 1), transaction) {
                         return segment
                     }
@@ -129,7 +131,17 @@ extension EventLog {
             while !walk.isDone, let batch = try reader.next() {
                 if batch.lastPosition >= walk.next { walk.take(batch, body) }
             }
-        } catch { throw EventLogError(error, path: path) }
+        } catch { throw try explained(error, of: segment) }
+    }
+
+    /// What was dropped between looking at the index and opening the file is missing, and not damaged.
+    private func explained(
+        _ fault: SegmentFault, of segment: SegmentHeader
+    ) throws(EventLogError) -> EventLogError {
+        if let dropped = try droppedPart(), segment.lastPosition <= dropped.lastPosition {
+            return eventLogError(.dropped(dropped))
+        }
+        return EventLogError(fault, path: path(of: segment))
     }
 
     /// The last batch for which a monotonic condition holds.
@@ -151,7 +163,7 @@ extension EventLog {
             case .position(let position): reader.skipSeals(before: position)
             }
             while let batch = try reader.next(), place.holds(batch) { head = Head(batch) }
-        } catch { throw EventLogError(error, path: path) }
+        } catch { throw try explained(error, of: segment) }
         return head
     }
 
@@ -172,7 +184,7 @@ extension EventLog {
     }
 
     /// The same in the data file, among batches after the archived ones.
-    private func hotHead(
+    func hotHead(
         _ place: Place, after archived: UInt64, _ transaction: borrowing ReadTransaction
     ) throws(ReadFault) -> Head {
         try transaction.cursor(over: batches) { (cursor) throws(ReadFault) in
@@ -197,7 +209,7 @@ extension EventLog {
 }
 
 /// The last batch at or before a time, or a position.
-private enum Place {
+enum Place {
     case time(UInt64)
     case position(UInt64)
 
@@ -243,6 +255,18 @@ private struct Walk<Failure: Error> {
     var seal: Seal?
     var isDone = false
     var failure: Failure?
+    private var hasBegun = false
+
+    init(next: UInt64, expected: UInt64?, seal: Seal?) {
+        (self.next, self.expected, self.seal) = (next, expected, seal)
+    }
+
+    /// Begins behind what was dropped; if that happened on the way, what is missing is told.
+    mutating func enter(behind dropped: DroppedPart) throws(ReadFault) {
+        guard next <= dropped.lastPosition else { return }
+        guard !hasBegun else { throw .dropped(dropped) }
+        (next, expected, seal) = (dropped.lastPosition + 1, dropped.lastPosition + 1, dropped.seal)
+    }
 
     mutating func readSome(
         _ cursor: borrowing Cursor, verifyingSeals: Bool, _ body: (BatchView) throws(Failure) -> Bool
@@ -270,6 +294,7 @@ private struct Walk<Failure: Error> {
 extension Walk {
     /// Hands a batch to the body.
     mutating func take(_ batch: BatchView, _ body: (BatchView) throws(Failure) -> Bool) {
+        hasBegun = true
         next = batch.lastPosition + 1
         expected = next
         seal = batch.header.seal

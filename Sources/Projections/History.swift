@@ -44,6 +44,11 @@ extension VIMTable {
         return shown(entries[low])
     }
 
+    /// Forgets the entries up to a position: their events were dropped.
+    public mutating func forgetHistory(upTo position: UInt64) {
+        entries.removeFirst(entries.firstIndex { $0.position > position } ?? entries.count)
+    }
+
     private func shown(_ entry: StoredHistoryEntry) -> HistoryEntry {
         HistoryEntry(
             position: entry.position, time: entry.time, vimID: ids[Int(entry.stream) - 1], kind: entry.kind,

@@ -4,7 +4,7 @@ public import EventLog
 public struct Replay: Sendable {
     /// The table as of ``VIMTable/position``.
     public var table: VIMTable
-    /// The checkpoint it began with; 0 if it began with the first event.
+    /// The checkpoint, or base, it began with; 0 if it began with the first event.
     public var checkpointPosition: UInt64
     /// How many events were replayed.
     public var eventCount: UInt64
@@ -24,15 +24,22 @@ public struct Replay: Sendable {
     ///
     /// - Parameters:
     ///   - checkpoint: where to begin, if it belongs to this log and has this version's schema; else the
-    ///     first event.
+    ///     first event, or the base that stands for what was dropped.
     ///   - end: the last position to take in; nil means all there is.
     ///   - verifyingSeals: recompute every seal on the way; replay then runs at the speed of SHA-256.
+    ///   - isCancelled: asked now and then; the table then stands where it was left.
     /// - Throws: ``ReadError`` with the log's error, or the fault of an event that cannot be taken in.
     public init(
         of log: EventLog, from checkpoint: Checkpoint? = nil, upTo end: UInt64? = nil,
-        verifyingSeals: Bool = false, progress: ((Progress) -> Void)? = nil
+        verifyingSeals: Bool = false, progress: ((Progress) -> Void)? = nil,
+        isCancelled: () -> Bool = { false }
     ) throws(ReadError<ProjectionFault>) {
-        var table = Replay.table(of: checkpoint, in: log, upTo: end) ?? VIMTable()
+        var table: VIMTable
+        if let known = Replay.table(of: checkpoint, in: log, upTo: end) {
+            table = known
+        } else {
+            table = try Replay.base(of: log, upTo: end)
+        }
         checkpointPosition = table.position
         eventCount = 0
         let last: UInt64
@@ -47,6 +54,7 @@ public struct Replay: Sendable {
                 if table.position >= nextReport {
                     nextReport = table.position + Replay.progressInterval
                     progress?(Progress(position: table.position, end: last))
+                    if isCancelled() { return false }
                 }
                 return table.position < last
             }
@@ -56,11 +64,34 @@ public struct Replay: Sendable {
         self.table = table
     }
 
+    /// What the log begins with: nothing, or the state that stands for what was dropped.
+    private static func base(
+        of log: EventLog, upTo end: UInt64?
+    ) throws(ReadError<ProjectionFault>) -> VIMTable {
+        let base: Checkpoint?
+        do throws(EventLogError) {
+            base = try log.readBase()
+            if let base, let end, end < base.position, let part = try log.droppedPart() {
+                throw EventLogError.dropped(path: log.path, upTo: part.lastPosition, time: part.time)
+            }
+        } catch { throw .log(error) }
+        guard let base else { return VIMTable() }
+        guard base.schema == VIMTable.schema,
+            let table = VIMTable(encoded: base.rows, position: base.position)
+        else {
+            throw .body(
+                ProjectionFault(
+                    position: base.position, "the base, which stands for what was dropped, cannot be read"))
+        }
+        return table
+    }
+
     /// The table a checkpoint holds; nil if it is of another history, another schema or a later position.
     public static func table(of checkpoint: Checkpoint?, in log: EventLog, upTo end: UInt64?) -> VIMTable? {
         guard let checkpoint, checkpoint.schema == VIMTable.schema, checkpoint.position <= end ?? .max,
             let head = try? log.head(at: checkpoint.position), head.position == checkpoint.position,
-            head.seal == checkpoint.seal
+            head.seal == checkpoint.seal,
+            let dropped = try? log.droppedPart()?.lastPosition ?? 0, checkpoint.position >= dropped
         else { return nil }
         return VIMTable(encoded: checkpoint.rows, position: checkpoint.position)
     }

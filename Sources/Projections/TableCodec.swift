@@ -5,6 +5,8 @@ import Registry
 /// Rows, little-endian: last position in stream 0 (8), VIM count (8), each VIM: watch and details (fixed,
 /// 82 bytes), configuration (4 bytes of length, then the payload of `vim.registered`); entry count (8), each
 /// entry 30 bytes. Whoever changes this changes ``schema``: an older checkpoint is then made anew.
+/// A log's base is stored in the same form and cannot be made anew, so forms that were once released are read
+/// for ever.
 extension VIMTable {
     /// The version of the rows' form.
     public static let schema: UInt32 = 1

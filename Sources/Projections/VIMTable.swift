@@ -131,6 +131,7 @@ public struct VIMTable: Sendable {
                 throw ProjectionFault(
                     position: placed.position, "\(placed.event.type.name) in the conductor's own stream")
             }
+            if case .logDropped(let dropped) = placed.event { forgetHistory(upTo: dropped.lastPosition) }
             lastConductorPosition = placed.position
             position = placed.position
             return
@@ -329,7 +330,8 @@ public struct ProjectionFault: Error, Hashable, Sendable {
 extension Event {
     fileprivate var mayStandOutsideVIMs: Bool {
         switch self {
-        case .epochStarted, .logArchived, .vaultRotated, .commandRefused, .vimStatusReported: true
+        case .epochStarted, .logArchived, .logDropped, .vaultRotated, .commandRefused, .vimStatusReported:
+            true
         case .vimRegistered, .vimUpdated, .vimDeregistered, .vimMonitorAssigned, .vimMonitorLaunched,
             .vimMonitorStopped, .vimCredentialsShredded:
             false

@@ -54,6 +54,8 @@ public func decide(_ command: Command, on registry: some RegistryView) -> Decisi
         Decision(events: [.init(stream: 0, event: .epochStarted(started))], answer: .noted)
     case .noteArchived(let archived):
         Decision(events: [.init(stream: 0, event: .logArchived(archived))], answer: .noted)
+    case .noteDropped(let dropped):
+        Decision(events: [.init(stream: 0, event: .logDropped(dropped))], answer: .noted)
     case .noteVaultRotated(let rotated):
         Decision(events: [.init(stream: 0, event: .vaultRotated(rotated))], answer: .noted)
     }

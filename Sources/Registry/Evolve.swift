@@ -37,7 +37,7 @@ public func evolve(_ vim: VIM?, by placed: PlacedEvent) throws(EvolveFault) -> V
         break
     case .epochStarted:
         throw EvolveFault(position: placed.position, "conductor.epoch_started in a VIM's stream")
-    case .logArchived, .vaultRotated:
+    case .logArchived, .logDropped, .vaultRotated:
         throw EvolveFault(position: placed.position, "\(placed.event.type.name) in a VIM's stream")
     }
     return vim

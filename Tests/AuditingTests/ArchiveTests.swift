@@ -83,7 +83,7 @@ struct ArchiveVerifierTests {
                     stream: 0, previousInStream: table.lastPosition(inStream: 0),
                     type: event.type.rawValue, format: format, payload: payload)
             }
-            _ = try log.append(&batch, epoch: 1, segment: segment)
+            _ = try log.append(&batch, epoch: 1, archive: .enters(segment))
         }
         _ = try log.removeArchived(batchMax: 30)
         return try log.archivedEnd()

@@ -75,6 +75,8 @@ func faults(in directory: String, keys: [VIMID: [UInt8]], stretchLength: UInt64 
 /// The stored entries of a log's file, to be altered behind its back.
 struct Tamper {
     static let databases = ["batches", "checkpoint", "vault", "meta"]
+    /// More of a log with an archive whose beginning was dropped.
+    static let archiveDatabases = ["segments", "base"]
     private let environment: Environment
 
     init(_ directory: String) throws {
@@ -83,7 +85,7 @@ struct Tamper {
     }
 
     private func database(_ name: String) throws -> Database {
-        try environment.database(name, integerKeys: name == "batches")
+        try environment.database(name, integerKeys: name == "batches" || name == "segments")
     }
 
     func entries(of name: String) throws -> [(key: [UInt8], value: [UInt8])] {

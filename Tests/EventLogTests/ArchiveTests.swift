@@ -18,7 +18,7 @@ struct ArchiveTests {
             while let segment = try log.writeSegment(upTo: 250, eventMax: 70) {
                 let alone = try Readings(of: log)
                 #expect(alone.isEqual(to: before, upTo: before.end), "a file alone changes nothing")
-                try log.append([Said(stream: 0, type: 11)], segment: segment)
+                try log.append([Said(stream: 0, type: 11)], archive: .enters(segment))
                 #expect(try Readings(of: log).isEqual(to: before, upTo: before.end), "SEED=\(runSeed)")
                 while try log.removeArchived(batchMax: 9) {
                     #expect(try Readings(of: log).isEqual(to: before, upTo: before.end), "SEED=\(runSeed)")
@@ -205,7 +205,7 @@ struct ArchiveTests {
     /// Archives and removes all of a range.
     private func archive(_ log: EventLog, upTo end: UInt64) throws {
         while let segment = try log.writeSegment(upTo: end) {
-            try log.append([Said(stream: 0, type: 11)], segment: segment)
+            try log.append([Said(stream: 0, type: 11)], archive: .enters(segment))
         }
         while try log.removeArchived(batchMax: 7) {}
     }

@@ -44,7 +44,7 @@ extension EventLog {
     @discardableResult
     func append(
         _ events: [Said], time: UInt64? = nil, epoch: UInt64? = nil, vault: [VaultChange] = [],
-        segment: SegmentHeader? = nil
+        archive: ArchiveChange? = nil
     ) throws(EventLogError) -> Head {
         var batch = BatchBuilder(firstPosition: head.position + 1, time: time ?? head.time + 10)
         for event in events {
@@ -54,7 +54,7 @@ extension EventLog {
                     format: event.format, payload: $0)
             }
         }
-        return try append(&batch, epoch: epoch ?? max(head.epoch, 1), vault: vault, segment: segment)
+        return try append(&batch, epoch: epoch ?? max(head.epoch, 1), vault: vault, archive: archive)
     }
 
     /// All events from a position.

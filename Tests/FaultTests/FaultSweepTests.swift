@@ -44,6 +44,13 @@ struct FaultSweepTests {
             name: "vault rotate", program: Programs.vedette,
             arguments: { ["vault", "rotate", "--data-directory", $0] }),
         Operation(
+            name: "archive", program: Programs.vedette,
+            arguments: { ["archive", "--before", "0s", "--data-directory", $0] }),
+        Operation(
+            name: "drop", program: Programs.vedette,
+            arguments: { ["archive", "--drop-before", "0s", "--yes", "--data-directory", $0] },
+            prepare: { _ = try await runVedette(["archive", "--before", "0s", "--data-directory", $0]) }),
+        Operation(
             name: "backup", program: Programs.vedette,
             arguments: { ["backup", $0 + ".backup", "--data-directory", $0] },
             prepare: { try? FileManager.default.removeItem(atPath: $0 + ".backup") }),
@@ -125,6 +132,8 @@ struct FaultSweepTests {
         let names = [
             "", "/events.lmdb", "/events.lmdb-lock", "/events.lmdb.new", "/events.lmdb.new-lock",
             "/writer.lock", "/master.key", "/master.key.new", "/master.key.next", "/master.key.next.new",
+            "/archive", "/archive/00000000000000000001.segment",
+            "/archive/00000000000000000001.segment.partial",
             ".backup", ".backup.partial", ".backup.partial/events.lmdb", ".backup.partial/manifest.json",
             ".backup.partial/archive", ".backup/events.lmdb", ".backup/manifest.json",
             "/restore.staged", "/restore.staged/archive", "/restore.staged/events.lmdb",

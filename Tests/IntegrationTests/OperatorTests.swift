@@ -70,6 +70,86 @@ struct OperatorTests {
         }
     }
 
+    @Test("The oldest files of the archive are dropped after a yes; everything else goes on and still proves")
+    func drop() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = directory + "/data"
+            try await withServer(dataDirectory: data, arguments: quickMonitors) { server in
+                try await withStandInVIM(directory: directory) { endpoint in
+                    let id = try await server.register(standInVIM("kept", at: endpoint.url))
+                    try await server.waitForStatus("REACHABLE", of: id)
+                    try await checkDropping(server, directory: directory, id: id)
+                }
+            }
+            // Without a server, too; and a second start goes on from the base alone.
+            let arguments = ["archive", "--data-directory", data]
+            #expect(try await runVedette(arguments + ["--before", "0s"]).exitCode == 0)
+            let second = try await runVedette(arguments + ["--drop-before", "0s", "--yes", "--json"])
+            #expect(second.exitCode == 0, "\(second.errorOutput)")
+            #expect(try JSON(text: second.output)["segments"].integer == 1)
+            let checked = try await runVedette(["rebuild", "--check", "--data-directory", data])
+            #expect(checked.exitCode == 0, "\(checked.output)\(checked.errorOutput)")
+            try await withServer(dataDirectory: data, arguments: quickMonitors) { server in
+                let shown = try await server.vedette("vim", "list")
+                #expect(shown.output.contains("kept"), "\(shown.output)")
+            }
+        }
+    }
+
+    private func checkDropping(_ server: RunningServer, directory: String, id: String) async throws {
+        func lines(_ arguments: String...) async throws -> String {
+            let done = try await runVedette(arguments + ["--data-directory", server.dataDirectory])
+            #expect(done.exitCode == 0, "\(arguments): \(done.output)\(done.errorOutput)")
+            return done.output + done.errorOutput
+        }
+        let early = try await server.vedette("audit", "export", "--format", "cloudevents")
+        let key = try await runVedette(["audit", "key", "--name", "k", "--out", directory + "/k"])
+        #expect(key.exitCode == 0, "\(key.errorOutput)")
+        _ = try await lines("archive", "--before", "0s")
+        let head = try await server.vedette("audit", "head", "--sign", directory + "/k")
+        try Data(head.output.utf8).write(to: URL(fileURLWithPath: directory + "/late.note"))
+
+        let planned = try JSON(text: try await lines("archive", "--drop-before", "0s", "--dry-run", "--json"))
+        let end = try #require(planned["dropped_end"].integer)
+        #expect(planned["events"].integer == end && planned["first_position"].integer == 1)
+        let unasked = try await server.vedette("archive", "--drop-before", "0s")
+        #expect(unasked.exitCode == 2 && unasked.errorOutput.contains("--yes"), "\(unasked.errorOutput)")
+        let neither = try await server.vedette("archive", "--yes")
+        #expect(neither.exitCode == 2 && neither.errorOutput.contains("--drop-before"))
+        let dropped = try JSON(text: try await lines("archive", "--drop-before", "0s", "--yes", "--json"))
+        #expect(dropped["events"] == planned["events"] && dropped["left_files"].integer == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: server.dataDirectory + "/archive") == [])
+
+        let verified = try await lines("audit", "verify", "--head", directory + "/late.note")
+        #expect(verified.contains("up to position \(end) was dropped on"), "\(verified)")
+        #expect(verified.contains("is part of this log"), "\(verified)")
+        let noted = try await lines("audit", "log", "--type", "log.dropped", "--json")
+        let event = try JSON(text: String(noted.split(separator: "\n").first { $0.hasPrefix("{") } ?? ""))
+        #expect(event["last_position"].integer == end)
+        #expect(event["actor"]["user_name"].string == NSUserName())
+        // What is asked for and gone is said; the registry is as before.
+        #expect(try await lines("vim", "history", "kept").contains("was dropped on"))
+        let past = try await server.vedette("audit", "state", "--at", "2")
+        #expect(past.exitCode == 1 && past.errorOutput.contains("it was dropped on"), "\(past.errorOutput)")
+        let longAgo = try await server.vedette("audit", "state", "--at", "1h")
+        #expect(longAgo.exitCode == 1 || longAgo.output.contains("No VIM"), "\(longAgo.output)")
+        #expect(try await server.vim(id)["status"].string == "REACHABLE")
+        // The log keeps its name in exports.
+        let late = try await server.vedette("audit", "export", "--format", "cloudevents")
+        func source(_ output: String) throws -> JSON {
+            try JSON(text: String(output.prefix { $0 != "\n" }))["source"]
+        }
+        #expect(try source(late.output) == source(early.output))
+        // A backup of what is left restores.
+        _ = try await lines("backup", directory + "/backup")
+        let restored = try await runVedette([
+            "restore", directory + "/backup", "--data-directory", directory + "/elsewhere",
+        ])
+        #expect(restored.exitCode == 0, "\(restored.errorOutput)")
+        let whole = try await runVedette(["audit", "verify", "--data-directory", directory + "/elsewhere"])
+        #expect(whole.exitCode == 0, "\(whole.output)")
+    }
+
     @Test("Workers are asked for in words where there are none")
     func noWorkers() async throws {
         try await withTemporaryDirectory { directory in

@@ -115,6 +115,13 @@ struct Golden: Sendable, CustomTestStringConvertible {
                     lastSeal: Array(repeating: 0xAB, count: 32), batchByteCount: 36_000, fileByteCount: 800,
                     actor: actor))),
         Golden(
+            "log.dropped-1",
+            .logDropped(
+                LogDropped(
+                    firstPosition: 1, lastPosition: 300, segmentCount: 2, fileByteCount: 800,
+                    lastSeal: Array(repeating: 0xAB, count: 32), firstSeal: Array(repeating: 0xCD, count: 32),
+                    baseDigest: Array(repeating: 0xEF, count: 32), actor: actor))),
+        Golden(
             "vault.rotated-1",
             .vaultRotated(
                 VaultRotated(
@@ -143,7 +150,7 @@ struct PayloadTests {
         #expect(Set(EventType.allCases.map(\.name)).count == EventType.allCases.count)
         for type in EventType.allCases { #expect(EventType(name: type.name) == type) }
         #expect(EventType(name: "vim.unheard_of") == nil)
-        #expect(EventType.allCases.map(\.rawValue) == Array(1...12))
+        #expect(EventType.allCases.map(\.rawValue) == Array(1...13))
     }
 
     @Test("An unknown type or format is a fault that names it")

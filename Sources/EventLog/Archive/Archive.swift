@@ -17,15 +17,11 @@ extension EventLog {
     /// The path of a segment's file.
     public func path(of segment: SegmentHeader) -> String { archiveDirectory + "/" + segment.fileName }
 
-    /// All segments in order.
+    /// All segments in order, without those that were dropped.
     public func archivedSegments() throws(EventLogError) -> [SegmentHeader] {
         try withReader { (transaction) throws(ReadFault) in
-            guard let segments = self.segments else { return [] }
-            return try transaction.cursor(over: segments) { (cursor) throws(ReadFault) in
-                var found: [SegmentHeader] = []
-                while let entry = try cursor.entry(.next) { found.append(try SegmentHeader(entry)) }
-                return found
-            }
+            let dropped = try self.droppedPart(transaction)?.lastPosition ?? 0
+            return try self.allSegments(transaction).filter { $0.firstPosition > dropped }
         }
     }
 
@@ -39,7 +35,7 @@ extension EventLog {
     /// Writes the next segment's file: whole batches from the first one that is not archived, none of them
     /// beyond `end`, as many as one segment takes.
     ///
-    /// Nothing refers to the file until its header is given to ``append(_:epoch:vault:segment:)``. May run
+    /// Nothing refers to the file until its header is given to ``append(_:epoch:vault:archive:)``. May run
     /// beside the writer thread, but not twice at once.
     ///
     /// - Parameter progress: told the last position read; false gives the segment up.
@@ -138,8 +134,10 @@ extension EventLog {
     }
 
     /// Throws away what an interrupted archiving left: files that have no final name, and segments that the
-    /// index does not know although the data file holds all their batches.
+    /// index does not know although the data file holds all their batches; and the files that an interrupted
+    /// dropping left.
     func removeOrphans() throws(EventLogError) {
+        try removeDroppedFiles()
         guard let folder = opendir(archiveDirectory) else { return }
         var names: [String] = []
         while let entry = readdir(folder) {
@@ -149,7 +147,7 @@ extension EventLog {
                 })
         }
         closedir(folder)
-        let known = Set(try archivedSegments().map(\.fileName))
+        let known = Set(try (archivedSegments() + tombstones()).map(\.fileName))
         for name in names where !known.contains(name) {
             let path = archiveDirectory + "/" + name
             if name.hasSuffix(SegmentHeader.fileSuffix + SegmentFile.temporarySuffix) {
@@ -168,6 +166,16 @@ extension EventLog {
 }
 
 extension EventLog {
+    /// The whole index in order, tombstones included.
+    func allSegments(_ transaction: borrowing ReadTransaction) throws(ReadFault) -> [SegmentHeader] {
+        guard let segments else { return [] }
+        return try transaction.cursor(over: segments) { (cursor) throws(ReadFault) in
+            var found: [SegmentHeader] = []
+            while let entry = try cursor.entry(.next) { found.append(try SegmentHeader(entry)) }
+            return found
+        }
+    }
+
     /// The last segment; nil if nothing is archived.
     func lastSegment(_ transaction: borrowing ReadTransaction) throws(ReadFault) -> SegmentHeader? {
         guard let segments else { return nil }

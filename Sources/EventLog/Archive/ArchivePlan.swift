@@ -13,7 +13,7 @@ public struct ArchivePlan: Hashable, Sendable {
 extension EventLog {
     /// What an archiving of everything committed before a time, in microseconds since 1970, would move.
     public func archivePlan(before time: UInt64) throws(EventLogError) -> ArchivePlan {
-        let end = try lastPosition(before: time)
+        let end = try lastHotPosition(before: time)
         var plan = ArchivePlan()
         var segmentEventCount: UInt64 = 0
         let start = try archivedEnd() + 1
@@ -31,10 +31,14 @@ extension EventLog {
         return plan
     }
 
-    /// The position of the last event that was committed before a time, in microseconds since 1970; 0 if
-    /// there is none.
-    public func lastPosition(before time: UInt64) throws(EventLogError) -> UInt64 {
-        time == 0 ? 0 : try head(atTime: time - 1).position
+    /// The position of the last event that was committed before a time, in microseconds since 1970, if it is
+    /// not archived yet; else 0.
+    public func lastHotPosition(before time: UInt64) throws(EventLogError) -> UInt64 {
+        guard time > 0 else { return 0 }
+        return try withReader { (transaction) throws(ReadFault) in
+            let end = try self.lastSegment(transaction)?.lastPosition ?? 0
+            return try self.hotHead(.time(time - 1), after: end, transaction).position
+        }
     }
 
     /// When the first batch was committed that is not archived, in microseconds since 1970; nil if there is

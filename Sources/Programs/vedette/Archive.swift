@@ -7,10 +7,10 @@ import Logging
 import OperatorRequests
 import Registry
 
-/// Moves old batches into the archive.
+/// Moves old batches into the archive, and destroys what is archived.
 struct Archive: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Move old events into compressed, immutable files; every command reads them as before.",
+        abstract: "Move old events into compressed, immutable files that read as before; drop the oldest.",
         discussion: """
             Times are RFC 3339 (2026-11-23T01:29:53Z), a date, or how long ago (90s, 5m, 2h, 3d). The events \
             go to archive/ in the data directory, where they take a few per cent of the space; nothing is \
@@ -19,16 +19,41 @@ struct Archive: AsyncParsableCommand {
 
               vedette archive --before 30d
               vedette archive --before 30d --dry-run
+
+            --drop-before destroys archived events for good, whole files at a time. What remains: the state \
+            they led to, so that nothing else changes, and the seal at each file's end, so that the rest of \
+            the log, and heads signed there, still prove. The log remembers who did it as log.dropped. \
+            Backups made before still hold what was dropped.
+
+              vedette archive --drop-before 2025-01-01 --dry-run
             """)
 
     @OptionGroup var directory: DataDirectory
     @Option(help: ArgumentHelp("Archive what happened before this time.", valueName: "time"))
-    var before: String
-    @Flag(help: "Only say what would move.") var dryRun = false
+    var before: String?
+    @Option(
+        help: ArgumentHelp(
+            "Destroy the archive's files that hold nothing but what happened before this time.",
+            valueName: "time"))
+    var dropBefore: String?
+    @Flag(help: "Only say what would be done.") var dryRun = false
+    @Flag(help: "Drop without asking.") var yes = false
     @Flag(help: "One JSON object.") var json = false
 
+    func validate() throws {
+        guard (before == nil) != (dropBefore == nil) else {
+            throw ValidationError("Name a time: either --before or --drop-before.")
+        }
+    }
+
     func run() async throws {
-        let time = try Moment.time(before, flag: "--before")
+        if let dropBefore {
+            return try await Dropping(
+                directory: directory, time: try Moment.time(dropBefore, flag: "--drop-before"),
+                isDryRun: dryRun, isConfirmed: yes, json: json
+            ).run()
+        }
+        let time = try Moment.time(before ?? "", flag: "--before")
         EventLog.explainDamagedPages(of: directory.path)
         // Only looks whether there is a log: a mistyped directory must not become a new one.
         _ = try directory.open()

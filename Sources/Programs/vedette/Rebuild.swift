@@ -13,7 +13,8 @@ struct Rebuild: AsyncParsableCommand {
         discussion: """
             Replay verifies every seal on the way. With --check nothing is written: what the checkpoint \
             holds is compared, row by row, with what replay gives at the same position, and the exit code \
-            is 1 with the difference if they part.
+            is 1 with the difference if they part. Where the log's beginning was dropped, replay begins with \
+            the state that stands for it.
             """)
 
     @OptionGroup var directory: DataDirectory
@@ -22,6 +23,7 @@ struct Rebuild: AsyncParsableCommand {
 
     func run() async throws {
         let log = try directory.open(check ? .read : .maintain)
+        try directory.noteDropped(log, before: 1)
         let stored = try reading { () throws(EventLogError) in try log.readStoredCheckpoint() }
         if !check { try reading { () throws(EventLogError) in try log.dropCheckpoint() } }
         let began = ContinuousClock.now

@@ -69,9 +69,12 @@ struct VIMHistory: AsyncParsableCommand {
     @Flag(help: "One JSON object: {\"history\": [...]}.") var json = false
 
     func run() async throws {
-        let table = try directory.table(of: try directory.open())
+        let log = try directory.open()
+        let table = try directory.table(of: log)
         let vim = try directory.find(nameOrID, in: table)
         let entries = table.history(of: vim.id)
+        // A VIM whose registration is still there has lost nothing.
+        if entries.first?.kind != .create { try directory.noteDropped(log, before: 1) }
         if json {
             print(
                 JSONValue.object(["history": .array(entries.map { .object(EventRendering.object($0)) })]).text

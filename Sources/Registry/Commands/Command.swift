@@ -23,6 +23,8 @@ public enum Command: Sendable {
     indirect case startEpoch(EpochStarted)
     /// Remember that old batches were archived.
     indirect case noteArchived(LogArchived)
+    /// Remember that archived events were destroyed.
+    indirect case noteDropped(LogDropped)
     /// Remember that the data keys were wrapped under another master key.
     indirect case noteVaultRotated(VaultRotated)
 }

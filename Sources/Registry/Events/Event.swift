@@ -26,6 +26,8 @@ public enum Event: Hashable, Sendable {
     indirect case logArchived(LogArchived)
     /// The data keys were wrapped under another master key.
     indirect case vaultRotated(VaultRotated)
+    /// Archived events were destroyed, for good.
+    indirect case logDropped(LogDropped)
 
     /// Its number and name.
     public var type: EventType {
@@ -42,6 +44,7 @@ public enum Event: Hashable, Sendable {
         case .epochStarted: .epochStarted
         case .logArchived: .logArchived
         case .vaultRotated: .vaultRotated
+        case .logDropped: .logDropped
         }
     }
 }
@@ -74,6 +77,8 @@ public enum EventType: UInt16, Sendable, CaseIterable {
     case logArchived = 11
     /// `vault.rotated`
     case vaultRotated = 12
+    /// `log.dropped`
+    case logDropped = 13
 
     /// The name people and programs see.
     public var name: String {
@@ -90,6 +95,7 @@ public enum EventType: UInt16, Sendable, CaseIterable {
         case .epochStarted: "conductor.epoch_started"
         case .logArchived: "log.archived"
         case .vaultRotated: "vault.rotated"
+        case .logDropped: "log.dropped"
         }
     }
 
@@ -305,6 +311,41 @@ public struct LogArchived: Hashable, Sendable {
         self.lastSeal = lastSeal
         self.batchByteCount = batchByteCount
         self.fileByteCount = fileByteCount
+        self.actor = actor
+    }
+}
+
+/// Archived events were destroyed; their segments' seals remain, and the state they led to.
+public struct LogDropped: Hashable, Sendable {
+    /// The position of the first event that was destroyed now.
+    public var firstPosition: UInt64
+    /// The position of the last one: everything up to there is gone.
+    public var lastPosition: UInt64
+    /// How many segments they filled.
+    public var segmentCount: UInt64
+    /// How many bytes the segments' files had.
+    public var fileByteCount: UInt64
+    /// The seal of the last batch that was destroyed, 32 bytes.
+    public var lastSeal: [UInt8]
+    /// The seal of the log's very first batch, which names the log; 32 bytes.
+    public var firstSeal: [UInt8]
+    /// The SHA-256 of the base, the state that stands for what was destroyed.
+    public var baseDigest: [UInt8]
+    /// Who asked for it.
+    public var actor: Actor
+
+    /// All parts at once.
+    public init(
+        firstPosition: UInt64, lastPosition: UInt64, segmentCount: UInt64, fileByteCount: UInt64,
+        lastSeal: [UInt8], firstSeal: [UInt8], baseDigest: [UInt8], actor: Actor
+    ) {
+        self.firstPosition = firstPosition
+        self.lastPosition = lastPosition
+        self.segmentCount = segmentCount
+        self.fileByteCount = fileByteCount
+        self.lastSeal = lastSeal
+        self.firstSeal = firstSeal
+        self.baseDigest = baseDigest
         self.actor = actor
     }
 }

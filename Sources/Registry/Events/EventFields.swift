@@ -48,6 +48,15 @@ extension Event {
                 ("to_fingerprint", .text(event.toFingerprint)),
                 ("data_keys", .number(event.dataKeyCount)), ("unopened_keys", .number(event.unopenedCount)),
             ]
+        case .logDropped(let event):
+            [
+                ("first_position", .number(event.firstPosition)),
+                ("last_position", .number(event.lastPosition)), ("segments", .number(event.segmentCount)),
+                ("file_bytes", .number(event.fileByteCount)),
+                ("last_seal", .text(event.lastSeal.hexadecimal)),
+                ("first_seal", .text(event.firstSeal.hexadecimal)),
+                ("base_sha256", .text(event.baseDigest.hexadecimal)),
+            ]
         case .logArchived(let event):
             [
                 ("first_position", .number(event.firstPosition)),
@@ -67,6 +76,7 @@ extension Event {
         case .vimMonitorAssigned(let event): event.actor
         case .commandRefused(let event): event.actor
         case .logArchived(let event): event.actor
+        case .logDropped(let event): event.actor
         case .vaultRotated(let event): event.actor
         case .vimStatusReported, .vimMonitorLaunched, .vimMonitorStopped, .vimCredentialsShredded,
             .epochStarted:

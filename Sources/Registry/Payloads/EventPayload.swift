@@ -43,6 +43,7 @@ extension Event {
         case .commandRefused(let event): bytes(Vedette_V1_CommandRefused(event))
         case .epochStarted(let event): bytes(Vedette_V1_EpochStarted(event))
         case .logArchived(let event): bytes(Vedette_V1_LogArchived(event))
+        case .logDropped(let event): bytes(Vedette_V1_LogDropped(event))
         case .vaultRotated(let event): bytes(Vedette_V1_VaultRotated(event))
         case .vimStatusReported: preconditionFailure("status reports have a binary form of their own")
         }
@@ -64,6 +65,7 @@ extension Event {
         case .commandRefused: self = .commandRefused(try CommandRefused(message(payload, type)))
         case .epochStarted: self = .epochStarted(EpochStarted(try message(payload, type)))
         case .logArchived: self = .logArchived(LogArchived(try message(payload, type)))
+        case .logDropped: self = .logDropped(LogDropped(try message(payload, type)))
         case .vaultRotated: self = .vaultRotated(VaultRotated(try message(payload, type)))
         case .vimStatusReported: preconditionFailure("status reports have a binary form of their own")
         }

@@ -234,6 +234,30 @@ extension LogArchived {
     }
 }
 
+extension Vedette_V1_LogDropped {
+    init(_ event: LogDropped) {
+        self.init()
+        firstPosition = event.firstPosition
+        lastPosition = event.lastPosition
+        segments = event.segmentCount
+        fileBytes = event.fileByteCount
+        lastSeal = .init(event.lastSeal)
+        firstSeal = .init(event.firstSeal)
+        baseSha256 = .init(event.baseDigest)
+        actor = .init(event.actor)
+    }
+}
+
+extension LogDropped {
+    init(_ message: Vedette_V1_LogDropped) {
+        self.init(
+            firstPosition: message.firstPosition, lastPosition: message.lastPosition,
+            segmentCount: message.segments, fileByteCount: message.fileBytes,
+            lastSeal: Array(message.lastSeal), firstSeal: Array(message.firstSeal),
+            baseDigest: Array(message.baseSha256), actor: Actor(message.actor))
+    }
+}
+
 extension Vedette_V1_VaultRotated {
     init(_ event: VaultRotated) {
         self.init()

@@ -22,6 +22,7 @@ package struct Witness {
     /// - Parameter promises: in the order in which the answers came; those of one VIM must ascend.
     package mutating func follow(_ log: EventLog, promises: [Acknowledgement]) throws -> [String] {
         var broken: [String] = []
+        try skipDropped(of: log)
         guard try log.head(at: head.position).seal == head.seal else {
             return ["the history up to position \(head.position) is another one"]
         }
@@ -50,6 +51,13 @@ package struct Witness {
             broken.append("lost at \(promise.position), the head is \(head.position): \(promise.line)")
         }
         return broken
+    }
+
+    /// What was dropped can be held to nothing; what stands for it is where the rest goes on.
+    private mutating func skipDropped(of log: EventLog) throws {
+        guard let dropped = try log.droppedPart(), dropped.lastPosition > head.position else { return }
+        head = try log.head(at: dropped.lastPosition)
+        table = try Replay(of: log, upTo: head.position).table
     }
 
     private mutating func takeIn(

@@ -58,6 +58,7 @@ struct AuditLog: AsyncParsableCommand {
             until: try until.map { try Moment.time($0, flag: "--until").microseconds }, rest: limit ?? .max)
         var printer = EventPrinter(isJSON: json, table: table)
         var next = try start(in: log)
+        try directory.noteDropped(log, before: next)
         if follow { Terminal.flushEveryLine() }
         while true {
             next = try printSome(of: log, from: next, &filter, &printer)
@@ -71,10 +72,7 @@ struct AuditLog: AsyncParsableCommand {
         var start = from ?? 1
         if let since {
             let time = try Moment.time(since, flag: "--since").microseconds
-            let before = try reading { () throws(EventLogError) in
-                time == 0 ? .none : try log.head(atTime: time - 1)
-            }
-            start = max(start, before.position + 1)
+            start = max(start, try reading { () throws(EventLogError) in try log.firstPosition(since: time) })
         }
         return start
     }

@@ -156,6 +156,10 @@ struct AuditVerify: AsyncParsableCommand {
             case .truncated(let head):
                 findings.faults.append(
                     "\(place) is beyond the end of this log, \(head.position): it was truncated")
+            case .dropped(let end):
+                findings.faults.append(
+                    "\(place) lies among the events up to position \(end) that were dropped, and no file of "
+                        + "theirs ended there: it can no longer be proven")
             case .rewritten:
                 findings.faults.append(
                     "\(place) does not fit: this log has another history there; it was rewritten or forked"
@@ -182,6 +186,14 @@ struct AuditVerify: AsyncParsableCommand {
             Swift.print(
                 "\(state.registeredCount) registered VIMs; \(checkpoint); \(state.keyCount) data keys \(keys)"
             )
+        }
+        if let dropped = report.dropped {
+            Swift.print(
+                "what happened up to position \(dropped.lastPosition) was dropped on "
+                    + "\(Timestamp(microseconds: dropped.time).spaced) and cannot be verified any more: the "
+                    + "seals of its \(dropped.segmentCount) files follow each other, the rest goes on from "
+                    + "the last one, and what stands for it is what log.dropped at position "
+                    + "\(dropped.eventPosition) names")
         }
         if findings.foreignKeyCount > 0 {
             Swift.print(
@@ -214,6 +226,7 @@ struct AuditVerify: AsyncParsableCommand {
         line.add("data_keys", findings.state.map { .integer(Int64($0.keyCount)) } ?? .null)
         line.add("master_key_checked", .bool(findings.isKeyChecked))
         line.add("foreign_data_keys", .integer(Int64(findings.foreignKeyCount)))
+        line.add("dropped_end", report.dropped.map { .integer(Int64(clamping: $0.lastPosition)) } ?? .null)
         line.add("heads", .array(findings.heads.map { .string($0) }))
         line.add("faults", .array(findings.faults.map { .string($0) }))
         Swift.print(line.text)

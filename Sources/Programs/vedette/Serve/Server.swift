@@ -131,7 +131,8 @@ struct Server {
     /// What operators may ask of the running server.
     private func operatorTasks(_ conductor: Conductor, _ workflows: ChosenBackend) -> [any OperatorTask] {
         [
-            ArchiveTask(conductor: conductor), RotationTask(conductor: conductor),
+            ArchiveTask(conductor: conductor), DropTask(conductor: conductor),
+            RotationTask(conductor: conductor),
             WorkersTask(roster: workflows.roster),
         ]
     }

@@ -503,6 +503,45 @@ nonisolated struct Vedette_V1_LogArchived: Sendable {
   fileprivate var _actor: Vedette_V1_Actor? = nil
 }
 
+/// log.dropped, format 1
+nonisolated struct Vedette_V1_LogDropped: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var firstPosition: UInt64 = 0
+
+  var lastPosition: UInt64 = 0
+
+  var segments: UInt64 = 0
+
+  var fileBytes: UInt64 = 0
+
+  /// 32 bytes
+  var lastSeal: Data = Data()
+
+  /// 32 bytes: of the log's very first batch
+  var firstSeal: Data = Data()
+
+  /// 32 bytes
+  var baseSha256: Data = Data()
+
+  var actor: Vedette_V1_Actor {
+    get {_actor ?? Vedette_V1_Actor()}
+    set {_actor = newValue}
+  }
+  /// Returns true if `actor` has been explicitly set.
+  var hasActor: Bool {self._actor != nil}
+  /// Clears the value of `actor`. Subsequent reads from it will return its default value.
+  mutating func clearActor() {self._actor = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _actor: Vedette_V1_Actor? = nil
+}
+
 /// vault.rotated, format 1
 nonisolated struct Vedette_V1_VaultRotated: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -1290,6 +1329,75 @@ nonisolated extension Vedette_V1_LogArchived: SwiftProtobuf.Message, SwiftProtob
     if lhs.lastSeal != rhs.lastSeal {return false}
     if lhs.batchBytes != rhs.batchBytes {return false}
     if lhs.fileBytes != rhs.fileBytes {return false}
+    if lhs._actor != rhs._actor {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Vedette_V1_LogDropped: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".LogDropped"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}first_position\0\u{3}last_position\0\u{1}segments\0\u{3}file_bytes\0\u{3}last_seal\0\u{3}first_seal\0\u{3}base_sha256\0\u{1}actor\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.firstPosition) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.lastPosition) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.segments) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.fileBytes) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.lastSeal) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.firstSeal) }()
+      case 7: try { try decoder.decodeSingularBytesField(value: &self.baseSha256) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._actor) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.firstPosition != 0 {
+      try visitor.visitSingularUInt64Field(value: self.firstPosition, fieldNumber: 1)
+    }
+    if self.lastPosition != 0 {
+      try visitor.visitSingularUInt64Field(value: self.lastPosition, fieldNumber: 2)
+    }
+    if self.segments != 0 {
+      try visitor.visitSingularUInt64Field(value: self.segments, fieldNumber: 3)
+    }
+    if self.fileBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.fileBytes, fieldNumber: 4)
+    }
+    if !self.lastSeal.isEmpty {
+      try visitor.visitSingularBytesField(value: self.lastSeal, fieldNumber: 5)
+    }
+    if !self.firstSeal.isEmpty {
+      try visitor.visitSingularBytesField(value: self.firstSeal, fieldNumber: 6)
+    }
+    if !self.baseSha256.isEmpty {
+      try visitor.visitSingularBytesField(value: self.baseSha256, fieldNumber: 7)
+    }
+    try { if let v = self._actor {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Vedette_V1_LogDropped, rhs: Vedette_V1_LogDropped) -> Bool {
+    if lhs.firstPosition != rhs.firstPosition {return false}
+    if lhs.lastPosition != rhs.lastPosition {return false}
+    if lhs.segments != rhs.segments {return false}
+    if lhs.fileBytes != rhs.fileBytes {return false}
+    if lhs.lastSeal != rhs.lastSeal {return false}
+    if lhs.firstSeal != rhs.firstSeal {return false}
+    if lhs.baseSha256 != rhs.baseSha256 {return false}
     if lhs._actor != rhs._actor {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -35,12 +35,12 @@ struct AuditExport: AsyncParsableCommand {
         let stream = try vim.map { try directory.find($0, in: table).stream }
         let first = try since.map { try Moment.time($0, flag: "--since").microseconds } ?? 0
         let last = try until.map { try Moment.time($0, flag: "--until").microseconds } ?? .max
-        let start = try reading { () throws(EventLogError) in
-            first == 0 ? 1 : try log.head(atTime: first - 1).position + 1
-        }
+        let start =
+            first == 0 ? 1 : try reading { () throws(EventLogError) in try log.firstPosition(since: first) }
+        try directory.noteDropped(log, before: start)
         let output = try Output(path: out)
         let form = format.form(
-            firstSeal: try reading { () throws(EventLogError) in try log.head(at: 1).seal })
+            firstSeal: try reading { () throws(EventLogError) in try log.firstSeal() })
         if let header = form.header { output.write(header, end: format.lineEnd) }
         do {
             try export(log, table, from: start, until: last, stream) { event in

@@ -142,6 +142,7 @@ private struct Meaning {
             reason = refused.refusal
         case .epochStarted: action = "start"
         case .logArchived: action = "backup"
+        case .logDropped: action = "delete"
         case .vaultRotated: action = "renew"
         }
         if reason?.isEmpty == true { reason = nil }

@@ -1,0 +1,139 @@
+import Crypto
+import EventLog
+import Foundation
+import Projections
+import Recording
+import Registry
+import Samples
+import Testing
+
+@testable import Auditing
+
+@Suite("The verifier of a log whose beginning was dropped")
+struct DroppedVerifierTests {
+    @Test("The rest is whole, however it is cut into stretches, and what is gone is told")
+    func whole() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let (keys, end) = try recordDropped(in: directory, using: &random)
+            for length in [UInt64(1), 7, 64, 1 << 18] {
+                #expect(faults(in: directory, keys: keys, stretchLength: length) == [], "SEED=\(runSeed)")
+            }
+            let report = try Verifier(directory: directory).run()
+            let log = try EventLog(directory: directory, access: .read)
+            #expect(report.head == log.head && report.eventCount == log.head.position - end)
+            let dropped = try #require(report.dropped)
+            #expect(dropped.lastPosition == end && dropped.segmentCount == 2)
+            #expect(dropped.eventPosition == log.head.position && dropped.time == log.head.time)
+        }
+    }
+
+    @Test("A signed head proves where a dropped file ended, and elsewhere among them it cannot any more")
+    func heads() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let (_, end) = try recordDropped(in: directory, using: &random)
+            let log = try EventLog(directory: directory, access: .read)
+            let first = try #require(try log.tombstones().first)
+            func verdict(_ position: UInt64, _ seal: Seal) throws -> HeadStatement.Verdict {
+                let head = Head(position: position, seal: seal, time: 0, epoch: 1)
+                return try HeadStatement(head, origin: "test").verdict(on: log)
+            }
+            let position = first.lastPosition
+            #expect(try verdict(position, first.lastSeal) == .extended(by: log.head.position - position))
+            #expect(try verdict(position, log.head.seal) == .rewritten)
+            #expect(try verdict(position - 1, log.head.seal) == .dropped(upTo: end))
+            let dropped = try #require(try log.droppedPart())
+            #expect(try verdict(end, dropped.seal) == .extended(by: log.head.position - end))
+        }
+    }
+
+    @Test("Any flipped bit of the base and of what is left of dropped files is found")
+    func flippedBits() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let whole = directory + "/whole"
+            let (keys, _) = try recordDropped(in: whole, using: &random)
+            for round in 0..<80 {
+                let name = Tamper.archiveDatabases[round % Tamper.archiveDatabases.count]
+                let copy = directory + "/copy"
+                try? FileManager.default.removeItem(atPath: copy)
+                try FileManager.default.copyItem(atPath: whole, toPath: copy)
+                let tamper = try Tamper(copy)
+                let entry = try #require(try tamper.entries(of: name).randomElement(using: &random))
+                var value = entry.value
+                let bit = Int.random(in: 0..<value.count * 8, using: &random)
+                value[bit / 8] ^= 1 << UInt8(bit % 8)
+                try tamper.replace(entry.key, in: name, by: entry.key, value)
+                #expect(
+                    faults(in: copy, keys: keys, stretchLength: 16) != [],
+                    "SEED=\(runSeed) round \(round): \(name), key \(entry.key), bit \(bit)")
+            }
+        }
+    }
+
+    @Test("A base that is gone, and another one that is whole in itself, are not what log.dropped names")
+    func otherBase() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            try recordDropped(in: directory, using: &random)
+            // A name in it is written otherwise, and its checksum made anew.
+            let tamper = try Tamper(directory)
+            let entries = try tamper.entries(of: "base")
+            var (front, rows) = (entries[0].value, entries[1].value)
+            let place = try #require(Data(rows).firstRange(of: Data("site-".utf8))).lowerBound
+            rows[place] ^= 1
+            front.replaceSubrange(56..<88, with: Array(SHA256.hash(data: front[..<56] + rows)))
+            try tamper.replace(entries[0].key, in: "base", by: entries[0].key, front)
+            try tamper.replace(entries[1].key, in: "base", by: entries[1].key, rows)
+            let damage = try #require(try Verifier(directory: directory).run().damage)
+            #expect(damage.sentence == "the base is not the one that log.dropped names")
+            for entry in entries { try tamper.remove(entry.key, in: "base") }
+            let missing = try #require(try Verifier(directory: directory).run().damage)
+            #expect(missing.sentence == "it is missing" && missing.position == 1)
+        }
+    }
+
+    /// Two of three segments of a sample are dropped.
+    @discardableResult
+    private func recordDropped(
+        in directory: String, using random: inout SeededGenerator
+    ) throws -> (keys: [VIMID: [UInt8]], end: UInt64) {
+        let keys = try recordSample(in: directory, commandCount: 400, using: &random)
+        let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+        let end = log.head.position * 3 / 4
+        while let segment = try log.writeSegment(upTo: end, eventMax: end / 3) {
+            try append(
+                .logArchived(
+                    LogArchived(
+                        firstPosition: segment.firstPosition, lastPosition: segment.lastPosition,
+                        file: segment.fileName, lastSeal: segment.lastSeal.bytes,
+                        batchByteCount: segment.batchByteCount, fileByteCount: segment.fileByteCount,
+                        actor: Actor())), .enters(segment), to: log)
+        }
+        while try log.removeArchived() {}
+        let last = try log.archivedSegments()[1]
+        var table = try Replay(of: log, upTo: last.lastPosition).table
+        table.forgetHistory(upTo: last.lastPosition)
+        let base = LogBase(state: table.checkpoint(seal: last.lastSeal), firstSeal: try log.firstSeal())
+        let dropped = LogDropped(
+            firstPosition: 1, lastPosition: last.lastPosition, segmentCount: 2, fileByteCount: 0,
+            lastSeal: last.lastSeal.bytes, firstSeal: base.firstSeal.bytes, baseDigest: base.digest,
+            actor: Actor())
+        try append(.logDropped(dropped), .drops(base), to: log)
+        #expect(try log.removeDroppedFiles() == 0)
+        try log.write(try Replay(of: log).table.checkpoint(seal: log.head.seal))
+        return (keys, last.lastPosition)
+    }
+
+    private func append(_ event: Event, _ change: ArchiveChange, to log: EventLog) throws {
+        let previous = try Replay(of: log).table.lastPosition(inStream: 0)
+        var batch = BatchBuilder(firstPosition: log.head.position + 1, time: log.head.time + 1)
+        event.withPayload { format, payload in
+            _ = batch.append(
+                stream: 0, previousInStream: previous, type: event.type.rawValue, format: format,
+                payload: payload)
+        }
+        _ = try log.append(&batch, epoch: 1, archive: change)
+    }
+}
