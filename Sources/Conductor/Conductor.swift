@@ -371,6 +371,12 @@ extension Conductor: AssignmentSource {
         return MonitorAssignment(vim)
     }
 
+    /// Whether an action is the wanted one and has reported.
+    public func hasReported(_ actionID: MonitorActionID, of vimID: VIMID) -> Bool {
+        guard let vim = vim(vimID), vim.isRegistered else { return false }
+        return vim.actionID == actionID && vim.reportedAt != nil
+    }
+
     /// The wanted actions that have reported at least once.
     public func reportedActions() -> [VIMID: MonitorActionID] {
         read { table in

@@ -102,6 +102,8 @@ extension MonitorBackend {
 public protocol AssignmentSource: Sendable {
     /// What a VIM wants of its monitor action; nil if it is not registered.
     func assignment(of vimID: VIMID) -> MonitorAssignment?
+    /// Whether an action is the wanted one and has reported: it was started, whoever remembers it.
+    func hasReported(_ actionID: MonitorActionID, of vimID: VIMID) -> Bool
     /// The wanted actions that have reported at least once: they were started, whoever remembers it.
     func reportedActions() -> [VIMID: MonitorActionID]
 }

@@ -22,7 +22,7 @@ func askToCarry(_ vimID: String, _ actionIDs: [String], at url: String) async th
             RPCTarget(exchange: "tacker", topic: "TACKER_CONDUCTOR"), "take_actions",
             [
                 "worker": .string(UUID().uuidString.lowercased()), "actions": .array(tickets),
-                "public_key": .string(key),
+                "carried": false, "public_key": .string(key),
             ], version: RPCVersion(1, 1), timeout: .seconds(60))
         return try (answer["answers"]?.array ?? []).map { answer in
             guard let word = answer["verdict"]?.string, answer.object?.count == 1 else {

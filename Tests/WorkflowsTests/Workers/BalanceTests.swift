@@ -112,6 +112,7 @@ struct BalanceTests {
             }
             world.run(seconds: .random(in: 1...90, using: &world.random))
             #expect(world.overloadedCount == 0, "SEED=\(runSeed) \(number)")
+            #expect(world.doubleCount == 0, "SEED=\(runSeed) \(number)")
         }
         // Room for all, and peace.
         while world.workers.values.reduce(0, { $0 + $1.core.capacity }) <= world.wanted.count + 50 {

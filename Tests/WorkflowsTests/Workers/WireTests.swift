@@ -35,7 +35,7 @@ struct WireTests {
     @Test("Credentials travel encrypted to the one who asked, and open for nobody else")
     func sealed() throws {
         let key = WorkerKey(secret: nil)
-        let call = TakeCall(worker: worker, tickets: tickets, publicKey: key.publicKey)
+        let call = TakeCall(worker: worker, tickets: tickets, areCarried: true, publicKey: key.publicKey)
         #expect(try TakeCall(try #require(travelled(.object(call.arguments)).object)) == call)
         let assignment = MonitorAssignment(
             vimID: .sample(1), actionID: .sample(1), type: .kubernetes, authURL: "https://a:6443",
@@ -83,7 +83,7 @@ struct WireTests {
         var random = SeededGenerator(seed: runSeed)
         let good: [JSONValue] = [
             .object(AnnounceCall.arguments(facts)),
-            .object(TakeCall(worker: worker, tickets: tickets, publicKey: [1]).arguments),
+            .object(TakeCall(worker: worker, tickets: tickets, areCarried: false, publicKey: [1]).arguments),
             .object(ReleaseCall(worker: worker, tickets: tickets, reason: "", leaves: true).arguments),
             WorkerOrders(
                 session: "", loadMax: 1, surplus: 0, changed: tickets, announceInterval: .seconds(1),
@@ -112,7 +112,9 @@ struct WireTests {
         for _ in 0..<2_000 { _ = try? MonitorTicket(body: random.bytes(.random(in: 0...80, using: &random))) }
         let many = Array(repeating: tickets[0], count: 257)
         #expect(throws: WireFault.self) {
-            try TakeCall(TakeCall(worker: worker, tickets: Array(many.prefix(65)), publicKey: []).arguments)
+            let call = TakeCall(
+                worker: worker, tickets: Array(many.prefix(65)), areCarried: false, publicKey: [])
+            _ = try TakeCall(call.arguments)
         }
         #expect(throws: WireFault.self) {
             try ReleaseCall(ReleaseCall(worker: worker, tickets: many, reason: "", leaves: false).arguments)
@@ -120,7 +122,7 @@ struct WireTests {
         #expect(throws: WireFault.self) { try AnnounceCall.facts([:]) }
         #expect(throws: WireFault.self) { try WorkerOrders(json: [:]) }
         let key = WorkerKey(secret: nil)
-        let call = TakeCall(worker: worker, tickets: tickets, publicKey: key.publicKey)
+        let call = TakeCall(worker: worker, tickets: tickets, areCarried: true, publicKey: key.publicKey)
         #expect(throws: WireFault.self) { try TakeReply(json: [:], call: call, key: key) }
     }
 }

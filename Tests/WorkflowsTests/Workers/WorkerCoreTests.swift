@@ -101,6 +101,20 @@ struct WorkerCoreTests {
         #expect(core.takeBatch() == [ticket(2)])
     }
 
+    @Test("What it carries and what it wants to carry are asked for apart")
+    func apart() {
+        var core = core(carrying: 2)
+        _ = core.delivered(ticket(5), tag(5))
+        _ = core.ordered(orders(100, changed: [ticket(0), ticket(1)]))
+        _ = core.delivered(ticket(6), tag(6))
+        for (batch, isCarried) in [([5], false), ([0, 1], true), ([6], false)] as [([UInt64], Bool)] {
+            #expect(core.takeBatch() == batch.map(ticket))
+            #expect(core.asksForCarried == isCarried)
+            _ = core.answered(batch.map { carry(ticket($0)) })
+        }
+        #expect(core.takeBatch() == nil)
+    }
+
     @Test("A second ticket of what it carries is dropped")
     func twice() {
         var core = core(carrying: 1)

@@ -34,18 +34,19 @@ struct WorkerDeskTests {
         #expect(desk.launch(wanted, now: .zero) == true)
         #expect(desk.launch(wanted, now: .zero) == false)
         let ticket = MonitorTicket(.sample(1), .sample(1))
-        guard case .carry(let order) = desk.take(ticket, by: first.id, wanted: wanted) else {
+        guard case .carry(let order) = desk.take(ticket, by: first.id, wanted: wanted, runsElsewhere: false)
+        else {
             Issue.record("not carried")
             return
         }
         #expect(order.settings.probe == .tcp)
-        #expect(desk.take(ticket, by: second.id, wanted: wanted) == .elsewhere)
+        #expect(desk.take(ticket, by: second.id, wanted: wanted, runsElsewhere: false) == .elsewhere)
         // Whoever is believed to carry it is asked whether it does.
         #expect(desk.announced(first, now: .zero).0.changed == [ticket])
-        #expect(desk.take(ticket, by: first.id, wanted: wanted) == .carry(order))
+        #expect(desk.take(ticket, by: first.id, wanted: wanted, runsElsewhere: false) == .carry(order))
         #expect(desk.announced(first, now: .zero).0.changed == [])
-        #expect(desk.take(ticket, by: second.id, wanted: assignment(1, 9)) == .stale)
-        #expect(desk.take(ticket, by: second.id, wanted: nil) == .stale)
+        #expect(desk.take(ticket, by: second.id, wanted: assignment(1, 9), runsElsewhere: false) == .stale)
+        #expect(desk.take(ticket, by: second.id, wanted: nil, runsElsewhere: false) == .stale)
     }
 
     @Test("What is replaced, changed or stopped is told to its carrier until it has asked")
@@ -56,15 +57,15 @@ struct WorkerDeskTests {
         let wanted = assignment(1, 1)
         _ = desk.launch(wanted, now: .zero)
         let ticket = MonitorTicket(.sample(1), .sample(1))
-        _ = desk.take(ticket, by: worker.id, wanted: wanted)
+        _ = desk.take(ticket, by: worker.id, wanted: wanted, runsElsewhere: false)
         desk.adjust(wanted)
         #expect(desk.announced(worker, now: .zero).0.changed == [ticket])
         #expect(desk.announced(worker, now: .zero).0.changed == [ticket])
-        _ = desk.take(ticket, by: worker.id, wanted: wanted)
+        _ = desk.take(ticket, by: worker.id, wanted: wanted, runsElsewhere: false)
         #expect(desk.announced(worker, now: .zero).0.changed == [])
         desk.stop(ticket)
         #expect(desk.announced(worker, now: .zero).0.changed == [ticket])
-        #expect(desk.take(ticket, by: worker.id, wanted: nil) == .stale)
+        #expect(desk.take(ticket, by: worker.id, wanted: nil, runsElsewhere: false) == .stale)
         #expect(desk.announced(worker, now: .zero).0.changed == [])
         #expect(desk.sightings(of: nil, reported: { [:] }, now: .zero).isEmpty)
     }
@@ -76,19 +77,22 @@ struct WorkerDeskTests {
         let wanted = assignment(1, 1)
         let ticket = MonitorTicket(.sample(1), .sample(1))
         _ = desk.launch(wanted, now: .zero)
-        _ = desk.take(ticket, by: WorkerID(.sample(1)), wanted: wanted)
+        _ = desk.take(ticket, by: WorkerID(.sample(1)), wanted: wanted, runsElsewhere: false)
         _ = desk.announced(facts(2), now: .seconds(40))
         #expect(desk.forgetSilent(now: .seconds(40)) == [])
-        #expect(desk.take(ticket, by: WorkerID(.sample(2)), wanted: wanted) == .elsewhere)
+        #expect(
+            desk.take(ticket, by: WorkerID(.sample(2)), wanted: wanted, runsElsewhere: false) == .elsewhere)
         #expect(desk.forgetSilent(now: .seconds(50)).map(\.id) == [WorkerID(.sample(1))])
-        guard case .carry = desk.take(ticket, by: WorkerID(.sample(2)), wanted: wanted) else {
+        guard case .carry = desk.take(ticket, by: WorkerID(.sample(2)), wanted: wanted, runsElsewhere: false)
+        else {
             Issue.record("not carried")
             return
         }
         // The one that was only slow is asked to take all again, and hears that it is another's now.
         let (orders, isNew) = desk.announced(facts(1), now: .seconds(51))
         #expect(isNew && orders.session == "1.3")
-        #expect(desk.take(ticket, by: WorkerID(.sample(1)), wanted: wanted) == .elsewhere)
+        #expect(
+            desk.take(ticket, by: WorkerID(.sample(1)), wanted: wanted, runsElsewhere: false) == .elsewhere)
     }
 
     @Test(
@@ -99,7 +103,8 @@ struct WorkerDeskTests {
         _ = desk.launch(assignment(1, 1), now: .zero)
         _ = desk.launch(assignment(2, 2), now: .zero)
         _ = desk.take(
-            MonitorTicket(.sample(2), .sample(2)), by: WorkerID(.sample(1)), wanted: assignment(2, 2))
+            MonitorTicket(.sample(2), .sample(2)), by: WorkerID(.sample(1)), wanted: assignment(2, 2),
+            runsElsewhere: false)
         #expect(desk.unwritten(now: .seconds(5)) == [])
         desk.connection(isUp: false, now: .seconds(10))
         #expect(desk.forgetSilent(now: .seconds(500)) == [])
@@ -124,13 +129,32 @@ struct WorkerDeskTests {
         #expect(shown(.seconds(1_050)) == [:])
     }
 
+    @Test(
+        "A ticket that is left over starts nothing a second time, though nobody has said yet who carries it")
+    func leftOver() {
+        var desk = WorkerDesk(WorkerSimulation.settings(epoch: 2))
+        desk.connection(isUp: true, now: .zero)
+        let (stranger, carrier) = (facts(1), facts(2))
+        _ = desk.announced(stranger, now: .zero)
+        _ = desk.announced(carrier, now: .zero)
+        let wanted = assignment(1, 1)
+        let ticket = MonitorTicket(.sample(1), .sample(1))
+        #expect(desk.take(ticket, by: stranger.id, wanted: wanted, runsElsewhere: true) == .elsewhere)
+        guard case .carry = desk.take(ticket, by: carrier.id, wanted: wanted, runsElsewhere: false) else {
+            Issue.record("the carrier is not believed")
+            return
+        }
+        #expect(desk.take(ticket, by: stranger.id, wanted: wanted, runsElsewhere: true) == .elsewhere)
+        #expect(desk.take(ticket, by: stranger.id, wanted: nil, runsElsewhere: true) == .stale)
+    }
+
     @Test("Given back by its carrier it wants a successor; by anybody else nothing happens")
     func release() {
         var desk = desk()
         _ = desk.announced(facts(1), now: .zero)
         _ = desk.launch(assignment(1, 1), now: .zero)
         let ticket = MonitorTicket(.sample(1), .sample(1))
-        _ = desk.take(ticket, by: WorkerID(.sample(1)), wanted: assignment(1, 1))
+        _ = desk.take(ticket, by: WorkerID(.sample(1)), wanted: assignment(1, 1), runsElsewhere: false)
         #expect(desk.released(ticket, by: WorkerID(.sample(2)), now: .zero) == false)
         let stale = MonitorTicket(.sample(1), .sample(5))
         #expect(desk.released(stale, by: WorkerID(.sample(1)), now: .zero) == false)

@@ -24,6 +24,8 @@ struct WorkerSimulation {
     var random: SeededGenerator
     /// What the registry wants.
     var wanted: [VIMID: MonitorAssignment] = [:]
+    /// Actions that have reported.
+    var reported: Set<MonitorActionID> = []
     var queue: [MonitorTicket] = []
     var workers: [WorkerID: Process] = [:]
     var now = Duration.zero
@@ -132,6 +134,7 @@ struct WorkerSimulation {
             deliver(to: id)
             ask(id)
         }
+        for worker in workers.values { reported.formUnion(worker.running.values) }
         if Int.random(in: 0..<30, using: &random) == 0 { reconcile() }
     }
 
@@ -149,9 +152,8 @@ struct WorkerSimulation {
     }
 
     private mutating func reconcile() {
-        // All of them have reported, so that a new conductor believes that they run.
-        let reported = wanted.mapValues(\.actionID)
-        let shown = desk.sightings(of: nil, reported: { reported }, now: now)
+        let running = wanted.mapValues(\.actionID).filter { reported.contains($0.value) }
+        let shown = desk.sightings(of: nil, reported: { running }, now: now)
         for (id, sightings) in shown {
             for sighting in sightings where wanted[id]?.actionID != sighting.actionID {
                 desk.stop(MonitorTicket(id, sighting.actionID))
@@ -159,6 +161,13 @@ struct WorkerSimulation {
         }
         for (id, assignment) in wanted.sorted(by: { $0.key.value < $1.key.value })
         where shown[id]?.contains(where: { $0.actionID == assignment.actionID }) != true {
+            var assignment = assignment
+            // It ran and nobody shows it: it is never started a second time under its id.
+            if reported.contains(assignment.actionID) {
+                moveCount += 1
+                assignment.actionID = MonitorActionID(freshID())
+                wanted[id] = assignment
+            }
             if desk.launch(assignment, now: now) { queue.append(MonitorTicket(id, assignment.actionID)) }
         }
     }
@@ -186,15 +195,20 @@ struct WorkerSimulation {
 
     private mutating func ask(_ id: WorkerID) {
         while let batch = workers[id]?.core.takeBatch() {
-            let answers = batch.map { ticket -> TakeAnswer in
-                switch desk.take(ticket, by: id, wanted: wanted[ticket.vimID]) {
-                case .stale: .stale
-                case .elsewhere: .elsewhere
-                case .carry(let assignment): .carry(assignment, credentials: nil)
-                }
-            }
+            let isCarried = workers[id]?.core.asksForCarried ?? false
+            let answers = batch.map { answer($0, to: id, isCarried: isCarried) }
             guard let steps = workers[id]?.core.answered(answers) else { return }
             perform(steps, on: id)
+        }
+    }
+
+    private mutating func answer(_ ticket: MonitorTicket, to id: WorkerID, isCarried: Bool) -> TakeAnswer {
+        let wanted = wanted[ticket.vimID]
+        let runsElsewhere = !isCarried && reported.contains(ticket.actionID)
+        return switch desk.take(ticket, by: id, wanted: wanted, runsElsewhere: runsElsewhere) {
+        case .stale: .stale
+        case .elsewhere: .elsewhere
+        case .carry(let assignment): .carry(assignment, credentials: nil)
         }
     }
 

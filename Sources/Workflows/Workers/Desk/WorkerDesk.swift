@@ -110,9 +110,13 @@ struct WorkerDesk {
 
     /// A worker asks for an action.
     ///
-    /// - Parameter wanted: what the VIM wants of its action; nil if it is not registered.
+    /// - Parameters:
+    ///   - wanted: what the VIM wants of its action; nil if it is not registered.
+    ///   - runsElsewhere: whether the action has reported although this worker does not carry it. Somebody
+    ///     was given it, perhaps by a conductor before this one: a ticket that is left over starts nothing a
+    ///     second time under one id. If nobody carries it, it gets a successor.
     mutating func take(
-        _ ticket: MonitorTicket, by worker: WorkerID, wanted: MonitorAssignment?
+        _ ticket: MonitorTicket, by worker: WorkerID, wanted: MonitorAssignment?, runsElsewhere: Bool
     ) -> Verdict {
         guard var wanted, wanted.actionID == ticket.actionID else {
             book.refuse(ticket, to: worker)
@@ -123,6 +127,7 @@ struct WorkerDesk {
             book.note(ticket, for: holder)
             return .elsewhere
         }
+        if runsElsewhere { return .elsewhere }
         book.take(ticket, by: worker)
         wanted.settings = wanted.settings.filled(from: settings.defaults)
         return .carry(wanted)

@@ -240,7 +240,7 @@ extension WorkerWorkflows {
                 answers.append(.later)
                 continue
             }
-            let answer = await answer(ticket, of: call.worker)
+            let answer = await answer(ticket, of: call)
             if case .carry(let assignment, let credentials) = answer {
                 byteCount += (credentials?.description.utf8.count ?? 0) + assignment.authURL.utf8.count
             }
@@ -251,9 +251,12 @@ extension WorkerWorkflows {
         } catch { reply(.failure(.badValue("\(error)"))) }
     }
 
-    private func answer(_ ticket: MonitorTicket, of worker: WorkerID) async -> TakeAnswer {
+    private func answer(_ ticket: MonitorTicket, of call: TakeCall) async -> TakeAnswer {
         let wanted = registry.assignment(of: ticket.vimID)
-        switch desk.withLock({ $0.take(ticket, by: worker, wanted: wanted) }) {
+        let runs = !call.areCarried && registry.hasReported(ticket.actionID, of: ticket.vimID)
+        switch desk.withLock({
+            $0.take(ticket, by: call.worker, wanted: wanted, runsElsewhere: runs)
+        }) {
         case .stale: return .stale
         case .elsewhere: return .elsewhere
         case .carry(let assignment):

@@ -1,8 +1,8 @@
 import Encodings
 import Registry
 
-/// `take_actions(worker, actions, public_key)`: a worker asks for actions by their tickets, and gets what it
-/// needs to carry those that are wanted.
+/// `take_actions(worker, actions, carried, public_key)`: a worker asks for actions by their tickets, and gets
+/// what it needs to carry those that are wanted.
 ///
 /// Taking an action that it carries already tells it what is new.
 struct TakeCall: Hashable, Sendable {
@@ -12,28 +12,33 @@ struct TakeCall: Hashable, Sendable {
 
     var worker: WorkerID
     var tickets: [MonitorTicket]
+    /// Whether the worker carries all of these already; else none of them.
+    var areCarried: Bool
     /// The credentials in the answer are encrypted to this key: ``SealedCredentials``.
     var publicKey: [UInt8]
 
     var arguments: [String: JSONValue] {
         [
             "worker": .string(worker.description), "actions": tickets.json,
-            "public_key": .string(Base64.encoded(publicKey)),
+            "carried": .bool(areCarried), "public_key": .string(Base64.encoded(publicKey)),
         ]
     }
 
-    init(worker: WorkerID, tickets: [MonitorTicket], publicKey: [UInt8]) {
+    init(worker: WorkerID, tickets: [MonitorTicket], areCarried: Bool, publicKey: [UInt8]) {
         self.worker = worker
         self.tickets = tickets
+        self.areCarried = areCarried
         self.publicKey = publicKey
     }
 
     init(_ arguments: [String: JSONValue]) throws(WireFault) {
         guard let worker = arguments["worker"]?.string.flatMap({ UniqueID($0) }),
-            let actions = arguments["actions"],
+            let actions = arguments["actions"], case .bool(let areCarried)? = arguments["carried"],
             let publicKey = arguments["public_key"]?.string.flatMap({ Base64.decoded($0) })
-        else { throw WireFault("a call without worker, actions and public_key") }
-        self.init(worker: WorkerID(worker), tickets: try actions.tickets(), publicKey: publicKey)
+        else { throw WireFault("a call without worker, actions, carried and public_key") }
+        self.init(
+            worker: WorkerID(worker), tickets: try actions.tickets(), areCarried: areCarried,
+            publicKey: publicKey)
         guard tickets.count <= TakeCall.ticketMax else {
             throw WireFault("a call for more than \(TakeCall.ticketMax) actions")
         }
@@ -46,7 +51,7 @@ enum TakeAnswer: Hashable, Sendable {
     case carry(MonitorAssignment, credentials: JSONText?)
     /// It is not the wanted action.
     case stale
-    /// Another worker carries it.
+    /// Another worker carries it, or may.
     case elsewhere
     /// The answer was full: ask once more.
     case later

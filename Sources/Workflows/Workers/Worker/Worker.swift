@@ -187,7 +187,8 @@ package actor Worker {
     private func askAgainAndAgain() async {
         for await _ in asking {
             while let batch = core.takeBatch() {
-                let call = TakeCall(worker: id, tickets: batch, publicKey: key.publicKey)
+                let call = TakeCall(
+                    worker: id, tickets: batch, areCarried: core.asksForCarried, publicKey: key.publicKey)
                 do {
                     let result = try await conductor.call(
                         TakeCall.method, call.arguments, timeout: Worker.callTimeout)

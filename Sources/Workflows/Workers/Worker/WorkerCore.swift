@@ -40,6 +40,8 @@ struct WorkerCore {
     private var waiting = Deque<Waiting>()
     /// What is being asked for now.
     private var asked: [Waiting] = []
+    /// Whether the worker carried what is being asked for when it was asked for.
+    private(set) var asksForCarried = false
     /// The conductor's; nil before the first orders came.
     private var loadMax: Int?
     private var session: String?
@@ -101,11 +103,18 @@ struct WorkerCore {
     // MARK: Asking
 
     /// The tickets to ask for now; nil if there are none, or an answer is still owed.
+    ///
+    /// Either all of them are carried already or none: ``asksForCarried``.
     mutating func takeBatch() -> [MonitorTicket]? {
-        guard asked.isEmpty, !waiting.isEmpty, !isDraining else { return nil }
-        for _ in 0..<min(waiting.count, TakeCall.ticketMax) { asked.append(waiting.removeFirst()) }
+        guard asked.isEmpty, let first = waiting.first, !isDraining else { return nil }
+        asksForCarried = isHeld(first.ticket)
+        while asked.count < TakeCall.ticketMax, let next = waiting.first,
+            isHeld(next.ticket) == asksForCarried
+        { asked.append(waiting.removeFirst()) }
         return asked.map(\.ticket)
     }
+
+    private func isHeld(_ ticket: MonitorTicket) -> Bool { held[ticket.vimID] == ticket.actionID }
 
     /// The conductor answered the batch.
     mutating func answered(_ answers: [TakeAnswer]) -> Steps {
