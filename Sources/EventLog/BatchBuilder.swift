@@ -2,7 +2,10 @@
 ///
 /// Reused from batch to batch, so that a status report costs no allocation.
 public struct BatchBuilder: Sendable {
+    /// The value so far, and behind it room that costs nothing to write to.
     private var bytes: [UInt8]
+    /// Bytes of the batch's value so far.
+    public private(set) var byteCount = Format.headerByteCount
     /// How many events it holds.
     public private(set) var eventCount = 0
     /// The position its first event will have.
@@ -21,7 +24,7 @@ public struct BatchBuilder: Sendable {
 
     /// Empties it for the next commit and keeps the memory.
     public mutating func reset(firstPosition: UInt64, time: UInt64) {
-        bytes.removeSubrange(Format.headerByteCount...)
+        byteCount = Format.headerByteCount
         eventCount = 0
         sealing = nil
         self.firstPosition = firstPosition
@@ -30,12 +33,10 @@ public struct BatchBuilder: Sendable {
 
     /// Whether nothing was added.
     public var isEmpty: Bool { eventCount == 0 }
-    /// Bytes of the batch's value so far.
-    public var byteCount: Int { bytes.count }
     /// The position of the event added next.
     public var nextPosition: UInt64 { firstPosition + UInt64(eventCount) }
     /// Whether one more event of any allowed size may be added.
-    public var hasRoom: Bool { eventCount < Limits.batchEventMax && bytes.count < Limits.batchByteMax }
+    public var hasRoom: Bool { eventCount < Limits.batchEventMax && byteCount < Limits.batchByteMax }
 
     /// Adds an event and returns its position; its payload is at most ``Limits/payloadByteMax`` bytes.
     @discardableResult
@@ -50,11 +51,15 @@ public struct BatchBuilder: Sendable {
         let envelope = Envelope(
             time: time, previousInStream: previousInStream, stream: stream,
             payloadByteCount: UInt32(payload.count), type: type, format: format)
-        withUnsafeTemporaryAllocation(byteCount: Format.envelopeByteCount, alignment: 8) { buffer in
-            envelope.write(to: buffer)
-            bytes.append(contentsOf: buffer)
+        let start = byteCount
+        byteCount += Format.envelopeByteCount + payload.count
+        if byteCount > bytes.count { bytes += repeatElement(0, count: max(byteCount, 1 << 12)) }
+        bytes.withUnsafeMutableBytes { bytes in
+            let event = UnsafeMutableRawBufferPointer(rebasing: bytes[start..<byteCount])
+            envelope.write(to: event)
+            UnsafeMutableRawBufferPointer(rebasing: event[Format.envelopeByteCount...])
+                .copyMemory(from: payload)
         }
-        bytes.append(contentsOf: payload)
         eventCount += 1
         return position
     }
@@ -70,11 +75,12 @@ public struct BatchBuilder: Sendable {
         precondition(time >= before.time, "time never decreases in the log")
         precondition(epoch >= before.epoch, "the epoch never falls")
         var header = BatchHeader(
-            eventCount: UInt32(eventCount), eventByteCount: UInt32(bytes.count - Format.headerByteCount),
+            eventCount: UInt32(eventCount), eventByteCount: UInt32(byteCount - Format.headerByteCount),
             epoch: epoch, time: time, seal: .none)
         bytes.withUnsafeMutableBytes { buffer in
             header.write(to: buffer)
-            header.seal = Seal(closing: UnsafeRawBufferPointer(buffer), after: before.seal)
+            header.seal = Seal(
+                closing: UnsafeRawBufferPointer(rebasing: buffer[..<byteCount]), after: before.seal)
             header.write(to: buffer)
         }
         let head = Head(position: nextPosition - 1, seal: header.seal, time: time, epoch: epoch)
@@ -94,7 +100,9 @@ public struct BatchBuilder: Sendable {
     ) throws(Failure) -> Result {
         // withUnsafeBytes rethrows untyped, hence the detour through Result.
         let result = bytes.withUnsafeBytes { bytes in
-            Swift.Result { () throws(Failure) in try body(bytes) }
+            Swift.Result { () throws(Failure) in
+                try body(UnsafeRawBufferPointer(rebasing: bytes[..<byteCount]))
+            }
         }
         return try result.get()
     }

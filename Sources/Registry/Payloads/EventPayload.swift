@@ -6,6 +6,7 @@ extension Event {
     ///
     /// Status reports are written without allocation; all other payloads are Protocol Buffers
     /// (`tools/proto/events.proto`).
+    @inlinable
     public func withPayload<Result>(_ body: (_ format: UInt8, UnsafeRawBufferPointer) -> Result) -> Result {
         if case .vimStatusReported(let reported) = self {
             return StatusReportPayload.withBytes(of: reported, body)
@@ -30,7 +31,8 @@ extension Event {
         self = try Event(protobuf: known, payload)
     }
 
-    private var protobufPayload: [UInt8] {
+    @usableFromInline
+    var protobufPayload: [UInt8] {
         switch self {
         case .vimRegistered(let event): bytes(Vedette_V1_VIMRegistered(event))
         case .vimUpdated(let event): bytes(Vedette_V1_VIMUpdated(event))

@@ -3,27 +3,35 @@
 /// Format 1, 24 bytes, in a VIM's stream: action id 16 (most significant byte first), status 1, verdict 1,
 /// probe finding 2 (little-endian, ``ProbeFinding/packed``), round-trip time in microseconds 4
 /// (little-endian). Format 2, 40 bytes, in stream 0: the same and the id of the unknown VIM 16.
+@usableFromInline
 struct StatusReportPayload {
-    static let byteCount = 24
-    static let unknownVIMByteCount = 40
+    @inlinable static var byteCount: Int { 24 }
+    @inlinable static var unknownVIMByteCount: Int { 40 }
 
     /// Three or five words as they lie in the log.
+    @usableFromInline typealias Words = (UInt64, UInt64, UInt64, UInt64, UInt64)
+
+    /// Inlined, so that writing a report costs no generic call.
+    @inlinable
     static func withBytes<Result>(
         of reported: VIMStatusReported, _ body: (_ format: UInt8, UnsafeRawBufferPointer) -> Result
     ) -> Result {
+        let isKnown = reported.unknownVIM == nil
+        return withUnsafeBytes(of: words(of: reported)) { bytes in
+            isKnown ? body(1, UnsafeRawBufferPointer(rebasing: bytes[..<byteCount])) : body(2, bytes)
+        }
+    }
+
+    @usableFromInline
+    static func words(of reported: VIMStatusReported) -> Words {
         let claim =
             UInt64(reported.status.rawValue) | UInt64(reported.verdict.rawValue) << 8
             | UInt64(reported.finding.packed) << 16 | UInt64(reported.finding.roundTripMicroseconds) << 32
         let unknown = reported.unknownVIM?.value ?? UniqueID(high: 0, low: 0)
-        let words = (
+        return (
             reported.actionID.value.high.bigEndian, reported.actionID.value.low.bigEndian,
             claim.littleEndian, unknown.high.bigEndian, unknown.low.bigEndian
         )
-        return withUnsafeBytes(of: words) { bytes in
-            reported.unknownVIM == nil
-                ? body(1, UnsafeRawBufferPointer(rebasing: bytes[..<byteCount]))
-                : body(2, bytes)
-        }
     }
 
     static func decode(format: UInt8, _ bytes: UnsafeRawBufferPointer) throws(PayloadFault)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <lmdb.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,8 @@ struct reference_log {
     uint64_t random;
     uint32_t streams;
     uint64_t *previous; // by stream: the position of its last event
+    EVP_MD_CTX *hash;   // NULL if batches are not sealed
+    uint8_t seal[REFERENCE_SEAL_BYTES];
 };
 
 static int open_environment(const char *path, unsigned flags, MDB_env **environment) {
@@ -33,9 +36,13 @@ static int open_environment(const char *path, unsigned flags, MDB_env **environm
     return code;
 }
 
-int reference_log_open(const char *path, uint32_t streams, uint64_t seed, reference_log **out) {
+int reference_log_open(const char *path, uint32_t streams, uint64_t seed, int sealing, reference_log **out) {
     reference_log *log = calloc(1, sizeof *log);
     if (!log) return ENOMEM;
+    if (sealing && !(log->hash = EVP_MD_CTX_new())) {
+        free(log);
+        return ENOMEM;
+    }
     log->streams = streams;
     log->random = seed | 1;
     log->previous = calloc(streams + 1, sizeof *log->previous);
@@ -49,11 +56,25 @@ int reference_log_open(const char *path, uint32_t streams, uint64_t seed, refere
         if (code) mdb_env_close(log->environment);
     }
     if (code) {
+        EVP_MD_CTX_free(log->hash);
         free(log->previous);
         free(log);
         return code;
     }
     *out = log;
+    return 0;
+}
+
+// As Design.md has it: the seal before, the header without its seal, and the events.
+static int seal(reference_log *log, uint8_t *bytes, size_t size) {
+    if (!EVP_DigestInit_ex(log->hash, EVP_sha256(), NULL) ||
+        !EVP_DigestUpdate(log->hash, log->seal, sizeof log->seal) ||
+        !EVP_DigestUpdate(log->hash, bytes, REFERENCE_HEADER_BYTES - REFERENCE_SEAL_BYTES) ||
+        !EVP_DigestUpdate(log->hash, bytes + REFERENCE_HEADER_BYTES, size - REFERENCE_HEADER_BYTES) ||
+        !EVP_DigestFinal_ex(log->hash, log->seal, NULL)) {
+        return EIO;
+    }
+    memcpy(bytes + REFERENCE_HEADER_BYTES - REFERENCE_SEAL_BYTES, log->seal, sizeof log->seal);
     return 0;
 }
 
@@ -90,11 +111,12 @@ int reference_log_append(
         MDB_val key = {sizeof first, &first};
         MDB_val value = {REFERENCE_HEADER_BYTES + (size_t)events * REFERENCE_EVENT_BYTES, NULL};
         code = mdb_put(transaction, log->batches, &key, &value, MDB_APPEND | MDB_RESERVE);
+        if (!code) fill(log, value.mv_data, events, wall_microseconds());
+        if (!code && log->hash) code = seal(log, value.mv_data, value.mv_size);
         if (code) {
             mdb_txn_abort(transaction);
             return code;
         }
-        fill(log, value.mv_data, events, wall_microseconds());
         code = mdb_txn_commit(transaction);
         if (code) return code;
         log->position += events;
@@ -113,6 +135,7 @@ uint64_t reference_log_used_bytes(reference_log *log) {
 
 void reference_log_close(reference_log *log) {
     mdb_env_close(log->environment);
+    EVP_MD_CTX_free(log->hash);
     free(log->previous);
     free(log);
 }

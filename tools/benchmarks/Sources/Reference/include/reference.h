@@ -9,6 +9,7 @@
 // The bytes of a batch, as Sources/EventLog/Format.swift lays them down.
 enum {
     REFERENCE_HEADER_BYTES = 64,
+    REFERENCE_SEAL_BYTES = 32, // at the header's end
     REFERENCE_ENVELOPE_BYTES = 32,
     REFERENCE_PAYLOAD_BYTES = 24,
     REFERENCE_EVENT_BYTES = REFERENCE_ENVELOPE_BYTES + REFERENCE_PAYLOAD_BYTES,
@@ -17,9 +18,10 @@ enum {
 // The sentence for an error number of any function here.
 const char *reference_error(int code);
 
-// A log in LMDB: one value per batch under an integer key, appended, every commit with a full sync.
+// A log in LMDB: one value per batch under an integer key, appended, every commit with a full sync. With `sealing`
+// each batch carries its seal, SHA-256 by libcrypto.
 typedef struct reference_log reference_log;
-int reference_log_open(const char *path, uint32_t streams, uint64_t seed, reference_log **log);
+int reference_log_open(const char *path, uint32_t streams, uint64_t seed, int sealing, reference_log **log);
 // Appends one commit per element, each with so many status reports in randomly chosen streams.
 int reference_log_append(reference_log *log, const uint32_t *event_counts, size_t batches, uint64_t *nanoseconds);
 uint64_t reference_log_used_bytes(reference_log *log);

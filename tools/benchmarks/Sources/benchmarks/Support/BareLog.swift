@@ -7,8 +7,7 @@ import Synchronization
 /// The log alone, fed status reports in batches of given sizes: no conductor, no callers.
 final class BareLog {
     let log: EventLog
-    private var random: SeededGenerator
-    private var previous: [UInt64]
+    private var source: ReportSource
     private var batch = BatchBuilder(firstPosition: 1, time: 0)
     private(set) var gatherNanoseconds: UInt64 = 0
     private(set) var eventCount = 0
@@ -16,8 +15,7 @@ final class BareLog {
 
     init(directory: String, streams: Int, seed: UInt64) throws {
         log = try EventLog(directory: directory, access: .write)
-        random = SeededGenerator(seed: seed)
-        previous = [UInt64](repeating: 0, count: streams)
+        source = ReportSource(streams: streams, seed: seed)
         emptyByteCount = log.usedByteCount
     }
 
@@ -55,8 +53,25 @@ final class BareLog {
     private func gather(_ count: UInt32, after head: Head) {
         batch.reset(
             firstPosition: head.position + 1, time: max(head.time, Timestamp.benchmarkNow.microseconds))
+        source.gather(count, into: &batch)
+        eventCount += Int(count)
+    }
+}
+
+/// Reports on streams chosen at random.
+private struct ReportSource {
+    private var random: SeededGenerator
+    private var previous: [UInt64]
+
+    init(streams: Int, seed: UInt64) {
+        random = SeededGenerator(seed: seed)
+        previous = [UInt64](repeating: 0, count: streams)
+    }
+
+    mutating func gather(_ count: UInt32, into batch: inout BatchBuilder) {
         for _ in 0..<count {
-            let stream = Int.random(in: 0..<previous.count, using: &random)
+            // As the C loop chooses.
+            let stream = Int(random.next() % UInt64(previous.count))
             let event = Event.vimStatusReported(
                 VIMStatusReported(
                     actionID: MonitorActionID(UniqueID(high: UInt64(stream), low: ~UInt64(stream))),
@@ -68,7 +83,6 @@ final class BareLog {
                     type: event.type.rawValue, format: format, payload: payload)
             }
         }
-        eventCount += Int(count)
     }
 }
 

@@ -5,13 +5,13 @@ func check(_ code: Int32, _ what: String) throws {
     guard code == 0 else { throw BenchmarkError("\(what): \(String(cString: reference_error(code)))") }
 }
 
-/// The plain C loop over LMDB.
+/// The plain C loop over LMDB, which may seal its batches as the log does.
 final class ReferenceLog {
     private let handle: OpaquePointer
 
-    init(path: String, streams: Int, seed: UInt64) throws {
+    init(path: String, streams: Int, seed: UInt64, sealing: Bool = false) throws {
         var handle: OpaquePointer?
-        try check(reference_log_open(path, UInt32(streams), seed, &handle), path)
+        try check(reference_log_open(path, UInt32(streams), seed, sealing ? 1 : 0, &handle), path)
         guard let handle else { throw BenchmarkError("\(path): no log was opened") }
         self.handle = handle
     }
