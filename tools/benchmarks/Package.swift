@@ -11,10 +11,10 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // The peers in C: plain loops over LMDB, SQLite, libcrypto and a plain file, and the endpoints that stand for VIMs.
+        // The peers in C: plain loops over LMDB, SQLite, libcrypto, libzstd and a plain file, and the endpoints that stand for VIMs.
         .target(
             name: "Reference", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])],
-            linkerSettings: ["lmdb", "sqlite3", "crypto"].map { .linkedLibrary($0) }),
+            linkerSettings: ["lmdb", "sqlite3", "crypto", "zstd"].map { .linkedLibrary($0) }),
         .executableTarget(
             name: "benchmarks",
             dependencies: [

@@ -297,7 +297,7 @@ public struct LogArchived: Hashable, Sendable {
     public var batchByteCount: UInt64
     /// How many bytes the file has.
     public var fileByteCount: UInt64
-    /// Who asked for it; empty if the server's policy did.
+    /// Who asked for it; the server itself, by its policy, is `vedette serve`.
     public var actor: Actor
 
     /// All parts at once.

@@ -70,6 +70,13 @@ void reference_sqlite_close(reference_sqlite *store);
 int reference_sha256(
     uint32_t threads, uint64_t nanoseconds, double *bytes_per_second, double *bytes_per_processor_second);
 
+// zstd over whatever it is fed, as one frame: what a compressor makes of a log that knows nothing of it.
+typedef struct reference_zstd reference_zstd;
+int reference_zstd_open(int level, reference_zstd **stream);
+int reference_zstd_feed(reference_zstd *stream, const void *bytes, size_t count);
+// Ends the frame and says how many bytes it has; frees everything.
+int reference_zstd_close(reference_zstd *stream, uint64_t *frame_bytes);
+
 // Endpoints on 127.0.x.y, one address each and one port for all, that answer every GET with 200 and close.
 // One thread serves them all.
 typedef struct reference_endpoints reference_endpoints;

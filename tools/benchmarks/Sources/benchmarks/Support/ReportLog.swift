@@ -38,14 +38,14 @@ func makeReportLog(
     return log
 }
 
-private struct Member {
+struct Member {
     var stream: UInt32
     var actionID: MonitorActionID
     var lastPosition: UInt64
 }
 
 /// A function of its own, so that the conductor has let go of the log when it returns.
-private func register(_ count: Int, in directory: String) async throws -> [Member] {
+func register(_ count: Int, in directory: String) async throws -> [Member] {
     let conductor = try await Conductor(
         Conductor.Options(directory: directory), logger: Logger(label: "benchmark"))
     _ = try await Fleet(registering: count, with: conductor)
