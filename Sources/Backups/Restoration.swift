@@ -105,9 +105,9 @@ public struct Restoration: Sendable {
     ) throws(BackupFault) -> RestoreReport {
         willRead(staged, ", an older one than \(backup)")
         let log: EventLog
-        do throws(EventLogError) { log = try EventLog(directory: staged, access: .read) } catch {
-            throw unfit(error.sentence)
-        }
+        do throws(EventLogError) {
+            log = try EventLog(directory: staged, access: .read, checking: .everything)
+        } catch { throw unfit(error.sentence) }
         let report = Verifier(of: log).run {
             progress(OperatorProgress(done: $0, total: $1, unit: "events"))
         }

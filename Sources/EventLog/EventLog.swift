@@ -62,6 +62,16 @@ public final class EventLog: Sendable {
         case read
     }
 
+    /// Which pages of the data file are looked at before LMDB follows them.
+    public enum PageCheck: Sendable {
+        /// None: a fault in one of them may end the process.
+        case none
+        /// All that say where others are; about one in two hundred.
+        case trees
+        /// The front of every value of many pages, too; about one in three, or of small batches all.
+        case everything
+    }
+
     /// The directory that holds the log.
     public let directory: String
     /// The data file's path.
@@ -93,9 +103,13 @@ public final class EventLog: Sendable {
 
     /// Opens the log in a directory.
     ///
-    /// - Parameter mapByteCount: the most bytes the file may ever have; address space, not disk.
+    /// - Parameters:
+    ///   - mapByteCount: the most bytes the file may ever have; address space, not disk.
+    ///   - pages: what is checked first; nil means the trees if anything is to be written, since LMDB would
+    ///     write where a damaged page leads, and else nothing.
     public init(
-        directory: String, access: Access, mapByteCount: Int = Limits.mapByteCount
+        directory: String, access: Access, mapByteCount: Int = Limits.mapByteCount,
+        checking pages: PageCheck? = nil
     ) throws(EventLogError) {
         self.directory = directory
         let path = directory + "/" + EventLog.fileName
@@ -131,6 +145,7 @@ public final class EventLog: Sendable {
             // Readers that were killed would keep their view, and so the file growing.
             if access == .write { try environment.freeDeadReaders() }
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
+        try EventLog.check(pages ?? (access == .read ? .none : .trees), of: environment, path: path)
         // Before anything else is looked at or made: a later version may have changed all of it.
         try EventLog.checkFormat(of: environment, path: path, access: access)
         do throws(LMDBError) {
@@ -232,16 +247,19 @@ public final class EventLog: Sendable {
     /// Lets the process end with one sentence, instead of a crash, if a page of a directory's file is so
     /// damaged that it cannot be read; for programs, while they open and read (see `MapGuard`).
     ///
-    /// - Parameter advice: what else to do than what the error says; may be empty.
-    public static func explainDamagedPages(of directory: String, exitCode: Int32 = 1, advice: String = "") {
+    /// - Parameters:
+    ///   - advice: what else to do than what the error says; may be empty.
+    ///   - isServing: whether the process does much else meanwhile, whose own crashes must be seen as such.
+    public static func explainDamagedPages(
+        of directory: String, exitCode: Int32 = 1, advice: String = "", isServing: Bool = false
+    ) {
         let error = EventLogError.damaged(
             path: directory + "/" + fileName, position: 0,
             what: "a page leads beyond the file or its own bounds")
-        MapGuard.install(sentence: "vedette: " + error.sentence + advice, exitCode: exitCode)
+        MapGuard.install(
+            sentence: "vedette: " + error.sentence + advice, exitCode: exitCode,
+            scope: isServing ? .library : .everything)
     }
-
-    /// Ends what ``explainDamagedPages(of:exitCode:)`` began.
-    public static func stopExplainingDamagedPages() { MapGuard.remove() }
 
     private func apply(_ change: VaultChange, in transaction: borrowing WriteTransaction) throws(LMDBError) {
         if let value = change.value {
@@ -311,6 +329,21 @@ extension EventLog {
     static func checksum(ofIdentity identity: [UInt8]) -> [UInt8] {
         let version = withUnsafeBytes(of: Format.version.littleEndian) { Array($0) }
         return Array(SHA256.hash(data: version + identity).prefix(8))
+    }
+
+    /// Refuses a file whose pages are not the trees they should be.
+    private static func check(
+        _ pages: PageCheck, of environment: Environment, path: String
+    ) throws(EventLogError) {
+        guard pages != .none else { return }
+        do throws(TransactionError<PageFault>) {
+            try environment.checkPages(isThorough: pages == .everything)
+        } catch {
+            switch error {
+            case .library(let error): throw EventLogError(error, path: path)
+            case .body(let fault): throw .damaged(path: path, position: 0, what: fault.sentence)
+            }
+        }
     }
 
     /// Refuses a file of a format that this version does not know; a new file has none yet.

@@ -1,4 +1,3 @@
-import EventLog
 import Foundation
 import Projections
 import Recording
@@ -7,6 +6,7 @@ import Samples
 import Testing
 
 @testable import Auditing
+@testable import EventLog
 
 @Suite("The verifier of a log with an archive")
 struct ArchiveVerifierTests {
@@ -61,6 +61,29 @@ struct ArchiveVerifierTests {
             try FileManager.default.removeItem(atPath: path)
             let damage = try #require(try Verifier(directory: directory).run().damage)
             #expect(damage.path == path && damage.sentence == "it is missing" && damage.position == 1)
+        }
+    }
+
+    @Test("A segment whose batches lead to another seal than its index says is found")
+    func otherSeal() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            try recordSample(in: directory, commandCount: 200, using: &random)
+            try archive(directory, segmentEventMax: 100)
+            var header: SegmentHeader
+            do {
+                let log = try EventLog(directory: directory, access: .read)
+                header = try #require(try log.archivedSegments().first)
+            }
+            header.lastSeal = header.sealBefore
+            let path = directory + "/archive/" + header.fileName
+            var file = Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+            file.replaceSubrange(0..<SegmentHeader.byteCount, with: header.bytes)
+            try Data(file).write(to: URL(fileURLWithPath: path))
+            let key = withUnsafeBytes(of: header.firstPosition) { Array($0) }
+            try Tamper(directory).replace(key, in: "segments", by: key, header.bytes)
+            let damage = try #require(try Verifier(directory: directory).run().damage)
+            #expect(damage.path == path && damage.sentence.contains("do not lead to the seal"), "\(damage)")
         }
     }
 

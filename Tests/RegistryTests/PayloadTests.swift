@@ -264,6 +264,34 @@ struct PayloadTests {
         }
     }
 
+    @Test("What replay reads of a report in place is what the report says; anything else it leaves alone")
+    func claims() throws {
+        for status in [VIMStatus.reachable, .unreachable] {
+            for verdict in ReportVerdict.allCases {
+                for reason in ProbeFinding.Reason.allCases {
+                    let report = VIMStatusReported(
+                        actionID: MonitorActionID(UniqueID(high: 1, low: 2)), status: status,
+                        verdict: verdict,
+                        finding: ProbeFinding(reason, detail: 503, roundTripMicroseconds: 70_000))
+                    let payload = Event.vimStatusReported(report).withPayload { Array($1) }
+                    let read = try #require(claim(payload))
+                    #expect(read.status == report.status && read.finding == report.finding)
+                    #expect(read.isAccepted == (verdict == .accepted))
+                    #expect(claim(payload, format: 2) == nil && claim(payload.dropLast()) == nil)
+                    for (offset, byte) in [(16, 0), (16, 3), (17, 0), (17, 3)] as [(Int, UInt8)] {
+                        var altered = payload
+                        altered[offset] = byte
+                        #expect(claim(altered) == nil)
+                    }
+                }
+            }
+        }
+    }
+
+    private func claim(_ payload: [UInt8], format: UInt8 = 1) -> StatusClaim? {
+        payload.withUnsafeBytes { StatusClaim(format: format, payload: $0) }
+    }
+
     @Test("No shown field holds the ciphertext, and secrets are shown masked")
     func fields() {
         for golden in Golden.all {

@@ -129,6 +129,18 @@ public final class Environment: @unchecked Sendable {
         try check(mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)))
     }
 
+    /// Checks that the file's pages are the trees that LMDB takes them for, before anything follows them; see
+    /// `PageCheck`.
+    ///
+    /// Reads every page that says where others are: of a log about one in two hundred.
+    ///
+    /// - Parameter isThorough: also looks at the front of every value of many pages.
+    public func checkPages(isThorough: Bool) throws(TransactionError<PageFault>) {
+        try read { (transaction) throws(PageFault) in
+            try PageCheck.run(path: path, transaction: transaction.id, isThorough: isThorough)
+        }
+    }
+
     /// Makes the map so many bytes large, or takes over the size another process gave it (0).
     ///
     /// Waits until no transaction of this process is open.

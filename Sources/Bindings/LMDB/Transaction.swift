@@ -10,6 +10,9 @@ public struct ReadTransaction: ~Copyable {
 
     deinit { mdb_txn_abort(handle) }
 
+    /// The number of the state that it reads; each commit makes the next.
+    var id: UInt64 { UInt64(mdb_txn_id(handle)) }
+
     /// Hands the value of a key to the body, which must not keep the bytes; nil if the key is not there.
     public func withValue<Result, Failure: Error>(
         of key: UnsafeRawBufferPointer, in database: Database,
@@ -119,14 +122,44 @@ public struct WriteTransaction: ~Copyable {
             if code == MDB_NOTFOUND { return count }
             try check(code)
             guard isWanted(UnsafeRawBufferPointer(key)) else { return count }
+            try checkPages(of: value, key, in: database)
             try check(mdb_cursor_del(cursor, 0))
         }
         return countMax
     }
 
-    /// Removes all keys of a database.
+    /// Removes all keys of a database whose values were put once.
     public func removeAll(in database: Database) throws(LMDBError) {
+        var cursor: OpaquePointer?
+        try check(mdb_cursor_open(handle, database.identifier, &cursor))
+        defer { mdb_cursor_close(cursor) }
+        var key = MDB_val()
+        var value = MDB_val()
+        while case let code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT), code != MDB_NOTFOUND {
+            try check(code)
+            try checkPages(of: value, key, in: database)
+        }
         try check(mdb_drop(handle, database.identifier, 0))
+    }
+
+    /// Refuses to free a value whose first page tells another number of pages than it takes.
+    ///
+    /// The library believes that number: pages of other values, or any number up to four billion, would be
+    /// taken for free and written over.
+    private func checkPages(of value: MDB_val, _ key: MDB_val, in database: Database) throws(LMDBError) {
+        var statistics = MDB_stat()
+        try check(mdb_stat(handle, database.identifier, &statistics))
+        let pageByteCount = Int(statistics.ms_psize)
+        let front = PageFile.frontByteCount
+        // A node of more bytes has its value on pages of its own (`mdb.c`, `me_nodemax`).
+        let nodeByteMax = (pageByteCount - front) / 2 / 2 * 2 - 2
+        guard 8 + key.mv_size + value.mv_size > nodeByteMax, let data = value.mv_data else { return }
+        let (flags, count) = (
+            (data - front + 10).load(as: UInt16.self), (data - front + 12).load(as: UInt32.self)
+        )
+        guard flags == 4, Int(count) == (front - 1 + value.mv_size) / pageByteCount + 1 else {
+            throw .corrupted
+        }
     }
 
     /// A copy of the value of a key, as this transaction left it; nil if the key is not there.

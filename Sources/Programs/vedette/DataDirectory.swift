@@ -27,11 +27,13 @@ struct DataDirectory: ParsableArguments {
         return (environment["XDG_DATA_HOME"] ?? home + "/.local/share") + "/vedette"
     }
 
-    func open(_ access: EventLog.Access = .read) throws -> EventLog {
+    func open(
+        _ access: EventLog.Access = .read, checking pages: EventLog.PageCheck? = nil
+    ) throws -> EventLog {
         EventLog.explainDamagedPages(of: path)
-        do throws(EventLogError) { return try EventLog(directory: path, access: access) } catch {
-            throw Failure(error.sentence)
-        }
+        do throws(EventLogError) {
+            return try EventLog(directory: path, access: access, checking: pages)
+        } catch { throw Failure(error.sentence) }
     }
 
     /// The registry as of a position, or as of now, by replay.

@@ -22,7 +22,7 @@ struct Rebuild: AsyncParsableCommand {
     @Flag(help: "One JSON object.") var json = false
 
     func run() async throws {
-        let log = try directory.open(check ? .read : .maintain)
+        let log = try directory.open(check ? .read : .maintain, checking: .trees)
         try directory.noteDropped(log, before: 1)
         let stored = try reading { () throws(EventLogError) in try log.readStoredCheckpoint() }
         if !check { try reading { () throws(EventLogError) in try log.dropCheckpoint() } }

@@ -48,7 +48,7 @@ struct AuditVerify: AsyncParsableCommand {
     func run() async throws {
         let verifierKey = try key.map { try HeadFiles.verifierKey($0) }
         let heads = try head.map { try HeadFiles.statement(in: $0, key: verifierKey) }
-        let log = try directory.open()
+        let log = try directory.open(checking: .everything)
         let vault = try masterKey().map { CredentialVault(master: $0) }
         var findings = Findings()
         findings.isKeyChecked = vault != nil

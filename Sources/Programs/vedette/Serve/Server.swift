@@ -44,12 +44,11 @@ struct Server {
         options.masterKeyFile = settings.masterKeyFile
         options.replacesMasterKey = settings.replacesMasterKey
         options.version = Vedette.version
-        options.progress = {
-            logger.debug("replaying", metadata: ["position": "\($0.position)", "end": "\($0.end)"])
-        }
-        // While serving, a crash is better seen as one: the next start refuses the file in words.
+        let lines = ReplayLines(logger: logger)
+        options.progress = { lines.note($0) }
         EventLog.explainDamagedPages(of: settings.directory)
-        defer { EventLog.stopExplainingDamagedPages() }
+        // While serving, a crash of our own must be seen as one.
+        defer { EventLog.explainDamagedPages(of: settings.directory, isServing: true) }
         do throws(StartFault) {
             let conductor = try await Conductor(options, logger: logger)
             let start = conductor.start

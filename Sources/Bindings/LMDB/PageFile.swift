@@ -1,0 +1,221 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A data file of LMDB 0.9, read page by page without its library.
+final class PageFile {
+    private let descriptor: Int32
+    private var pageByteCount = 4_096
+    private static let magic: UInt32 = 0xBEEF_C0DE
+    /// The front of a page: number 8, unused 2, flags 2, and where its free room begins and ends, 2 each.
+    static let frontByteCount = 16
+
+    init(path: String) throws(PageFault) {
+        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw PageFault(page: nil, "it cannot be opened (\(String(cString: strerror(errno))))")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// What one of the first two pages says: the number of a state, and where its trees begin.
+    struct Roots {
+        var transaction: UInt64
+        var lastPage: UInt64
+        var free: TreeRecord
+        var main: TreeRecord
+    }
+
+    /// The roots of a state; commits go to the two pages in turn.
+    ///
+    /// A writer may be at work: two pages that contradict each other are read again.
+    func roots(of transaction: UInt64) throws(PageFault) -> Roots {
+        for _ in 0..<1_000 {
+            let pages = [try roots(on: 0), try roots(on: 1)]
+            let (first, second) = (pages[0].transaction, pages[1].transaction)
+            guard max(first, second) - min(first, second) <= 1 else { continue }
+            if let found = pages.first(where: { $0.transaction == transaction }) { return found }
+        }
+        throw PageFault(page: nil, "its first two pages contradict each other")
+    }
+
+    private func roots(on number: UInt64) throws(PageFault) -> Roots {
+        let page = try page(number)
+        guard page.number(at: 16, UInt32.self) == PageFile.magic,
+            let free = TreeRecord(Array(page[40..<88])), let main = TreeRecord(Array(page[88..<136]))
+        else { throw PageFault(page: number, "it does not say where the others are") }
+        if number == 0 {
+            let size = Int(page.number(at: 40, UInt32.self))
+            guard size.nonzeroBitCount == 1, (256...65_536).contains(size) else {
+                throw PageFault(page: 0, "pages of \(size) bytes cannot be")
+            }
+            pageByteCount = size
+        }
+        return Roots(
+            transaction: page.number(at: 144, UInt64.self), lastPage: page.number(at: 136, UInt64.self),
+            free: free, main: main)
+    }
+
+    /// The bytes of a page.
+    func page(_ number: UInt64) throws(PageFault) -> [UInt8] {
+        try read(pageByteCount, at: number, skipping: 0)
+    }
+
+    /// A value that fills pages of its own, behind the front of the first.
+    func value(from first: UInt64, byteCount: Int) throws(PageFault) -> [UInt8] {
+        try read(byteCount, at: first, skipping: PageFile.frontByteCount)
+    }
+
+    /// How many pages such a value takes.
+    func pageCount(ofValue byteCount: Int) -> UInt64 {
+        UInt64((PageFile.frontByteCount - 1 + byteCount) / pageByteCount + 1)
+    }
+
+    private func read(_ count: Int, at page: UInt64, skipping: Int) throws(PageFault) -> [UInt8] {
+        let (start, isTooFar) = page.multipliedReportingOverflow(by: UInt64(pageByteCount))
+        guard !isTooFar, let offset = Int(exactly: start) else {
+            throw PageFault(page: page, "it is not in the file")
+        }
+        var failure: String?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            while done < count {
+                let got = pread(
+                    descriptor, buffer.baseAddress.map { $0 + done }, count - done,
+                    off_t(offset + skipping + done))
+                if got < 0, errno == EINTR { continue }
+                guard got > 0 else {
+                    failure =
+                        got == 0
+                        ? "the file ends before it does"
+                        : "it cannot be read (\(String(cString: strerror(errno))))"
+                    return
+                }
+                done += got
+            }
+        }
+        if let failure { throw PageFault(page: page, failure) }
+        return bytes
+    }
+}
+
+/// How many pages and entries a tree has.
+struct TreeCounts: Equatable {
+    var branches: UInt64 = 0
+    var leaves: UInt64 = 0
+    /// Pages of values that fill pages of their own.
+    var others: UInt64 = 0
+    var entries: UInt64 = 0
+}
+
+/// What LMDB stores of a tree (`MDB_db`): page size or unused 4, flags 2, levels 2, counts 32, root 8.
+struct TreeRecord {
+    let flags: UInt16
+    let depth: Int
+    let counts: TreeCounts
+    let root: UInt64
+
+    static let integerKeys: UInt16 = 8
+    static let noRoot = UInt64.max
+
+    /// Nil if it is not as long as a record.
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count == 48 else { return nil }
+        flags = bytes.number(at: 4, UInt16.self)
+        depth = Int(bytes.number(at: 6, UInt16.self))
+        counts = TreeCounts(
+            branches: bytes.number(at: 8, UInt64.self), leaves: bytes.number(at: 16, UInt64.self),
+            others: bytes.number(at: 24, UInt64.self), entries: bytes.number(at: 32, UInt64.self))
+        root = bytes.number(at: 40, UInt64.self)
+    }
+}
+
+/// An entry's value as a leaf holds it.
+struct PageValue {
+    enum Content {
+        case inline([UInt8])
+        /// It fills pages of its own.
+        case pages(first: UInt64, byteCount: Int)
+    }
+
+    /// The leaf.
+    var page: UInt64
+    /// Whether it is the record of a tree.
+    var isTree: Bool
+    var content: Content
+}
+
+/// A branch or leaf of a tree.
+struct TreePage {
+    /// An entry of a leaf, or a branch's way to a child.
+    struct Node {
+        var key: [UInt8]
+        var child: UInt64
+        fileprivate var flags: UInt16
+        fileprivate var valueByteCount: Int
+        fileprivate var valueOffset: Int
+    }
+
+    private let number: UInt64
+    private let bytes: [UInt8]
+    private let upper: Int
+    let nodeCount: Int
+
+    private static let branchFlag: UInt16 = 1
+    private static let leafFlag: UInt16 = 2
+    private static let nodeFrontByteCount = 8
+    private static let ownPages: UInt16 = 1
+    private static let tree: UInt16 = 2
+
+    init(_ number: UInt64, _ bytes: [UInt8], isLeaf: Bool) throws(PageFault) {
+        self.number = number
+        self.bytes = bytes
+        let lower = Int(bytes.number(at: 12, UInt16.self))
+        upper = Int(bytes.number(at: 14, UInt16.self))
+        guard bytes.number(at: 0, UInt64.self) == number,
+            bytes.number(at: 10, UInt16.self) == (isLeaf ? TreePage.leafFlag : TreePage.branchFlag)
+        else { throw PageFault(page: number, "it is not the page that belongs there") }
+        nodeCount = (lower - PageFile.frontByteCount) / 2
+        guard lower >= PageFile.frontByteCount, lower <= upper, upper <= bytes.count, lower % 2 == 0,
+            nodeCount >= (isLeaf ? 1 : 2)
+        else { throw PageFault(page: number, "its front does not fit its size") }
+    }
+
+    func node(_ index: Int) throws(PageFault) -> Node {
+        let offset = Int(bytes.number(at: PageFile.frontByteCount + 2 * index, UInt16.self))
+        let keyOffset = offset + TreePage.nodeFrontByteCount
+        guard offset >= upper, keyOffset <= bytes.count else { throw beyond }
+        let low = UInt64(bytes.number(at: offset, UInt32.self))
+        let flags = bytes.number(at: offset + 4, UInt16.self)
+        let valueOffset = keyOffset + Int(bytes.number(at: offset + 6, UInt16.self))
+        guard valueOffset <= bytes.count else { throw beyond }
+        return Node(
+            key: Array(bytes[keyOffset..<valueOffset]), child: low | UInt64(flags) << 32, flags: flags,
+            valueByteCount: Int(low), valueOffset: valueOffset)
+    }
+
+    func value(of node: Node) throws(PageFault) -> PageValue {
+        guard node.flags & ~(TreePage.ownPages | TreePage.tree) == 0 else {
+            throw PageFault(page: number, "an entry has flags that are not used")
+        }
+        let isTree = node.flags & TreePage.tree != 0
+        if node.flags & TreePage.ownPages != 0 {
+            guard node.valueOffset + 8 <= bytes.count else { throw beyond }
+            let first = bytes.number(at: node.valueOffset, UInt64.self)
+            return PageValue(
+                page: number, isTree: isTree, content: .pages(first: first, byteCount: node.valueByteCount))
+        }
+        guard node.valueOffset + node.valueByteCount <= bytes.count else { throw beyond }
+        let value = Array(bytes[node.valueOffset..<node.valueOffset + node.valueByteCount])
+        return PageValue(page: number, isTree: isTree, content: .inline(value))
+    }
+
+    private var beyond: PageFault { PageFault(page: number, "an entry reaches beyond it") }
+}
+
+extension [UInt8] {
+    /// A little-endian number; the caller knows that the bytes are there.
+    func number<Number: FixedWidthInteger & BitwiseCopyable>(at offset: Int, _: Number.Type) -> Number {
+        withUnsafeBytes { Number(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: Number.self)) }
+    }
+}
