@@ -38,8 +38,11 @@ public enum Limits {
     public static let commitsBetweenReaderChecks = 256
     /// The address range set aside for the file; address space costs nothing, growing it stops all readers.
     public static let mapByteCount = 1 << 40
-    /// A checkpoint is stored in values of at most so many bytes, so that none needs a long run of pages.
-    public static let checkpointChunkByteMax = 1 * 1_024 * 1_024
+    /// A checkpoint is stored in values of at most so many bytes: one page each, less LMDB's header of 16.
+    ///
+    /// A value that needs a run of pages hardly ever finds one among freed pages, so that the file would grow
+    /// with every checkpoint.
+    public static let checkpointChunkByteMax = 4_096 - 16
     /// A segment's block ends after so many events or bytes of columns: what a reader holds in memory.
     public static let blockEventMax = 65_536
     /// See ``blockEventMax``.

@@ -83,7 +83,8 @@ struct DroppedVerifierTests {
             var (front, rows) = (entries[0].value, entries[1].value)
             let place = try #require(Data(rows).firstRange(of: Data("site-".utf8))).lowerBound
             rows[place] ^= 1
-            front.replaceSubrange(56..<88, with: Array(SHA256.hash(data: front[..<56] + rows)))
+            let others = entries[2...].flatMap(\.value)
+            front.replaceSubrange(56..<88, with: Array(SHA256.hash(data: front[..<56] + rows + others)))
             try tamper.replace(entries[0].key, in: "base", by: entries[0].key, front)
             try tamper.replace(entries[1].key, in: "base", by: entries[1].key, rows)
             let damage = try #require(try Verifier(directory: directory).run().damage)
