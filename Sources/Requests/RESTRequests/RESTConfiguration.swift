@@ -28,13 +28,15 @@ public struct RESTConfiguration: Sendable {
     public var bodyTimeout: Duration
     /// How long a connection may stay open without a request.
     public var idleTimeout: Duration
+    /// How many connections are open at once; further ones wait to be taken.
+    public var connectionMax: Int
 
     /// A configuration; limits as Tacker has them, and 1 MiB for bodies.
     public init(
         legacyStatusCodes: Bool = false, registrationCheck: RegistrationCheck = .required,
         defaultTenantID: String = "default", serverVersion: String, bodyByteMax: Int = 1 << 20,
         targetByteMax: Int = 8_192, headerByteMax: Int = 16_384, bodyTimeout: Duration = .seconds(30),
-        idleTimeout: Duration = .seconds(75)
+        idleTimeout: Duration = .seconds(75), connectionMax: Int = 4_096
     ) {
         self.legacyStatusCodes = legacyStatusCodes
         self.registrationCheck = registrationCheck
@@ -45,5 +47,6 @@ public struct RESTConfiguration: Sendable {
         self.headerByteMax = headerByteMax
         self.bodyTimeout = bodyTimeout
         self.idleTimeout = idleTimeout
+        self.connectionMax = connectionMax
     }
 }

@@ -62,7 +62,9 @@ public struct RESTDoor: Sendable {
                     httpDecoderConfiguration: .init(
                         maxHeaderFieldSize: configuration.headerByteMax,
                         maxHeaderListSize: 4 * configuration.headerByteMax, maxHeaderFieldCount: 200))),
-            configuration: .init(address: .hostname(host, port: port)),
+            configuration: .init(
+                address: .hostname(host, port: port),
+                availableConnectionsDelegate: .maximum(configuration.connectionMax, logger: serverLogger)),
             onServerRunning: { channel in await onListening(channel.localAddress?.port ?? port) },
             logger: serverLogger)
     }

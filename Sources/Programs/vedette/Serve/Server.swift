@@ -3,6 +3,7 @@ import EventLog
 import Foundation
 import Glibc
 import Logging
+import Monitoring
 import OperatorRequests
 import Projections
 import RESTRequests
@@ -82,7 +83,10 @@ struct Server {
         let publisher = settings.publishing.map { HeadPublisher($0, conductor: conductor, logger: logger) }
         var rest = RESTConfiguration(
             legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,
-            serverVersion: Vedette.version)
+            serverVersion: Vedette.version,
+            // Half is the probes' (`FleetLimits`); what nobody may take is the log's, the broker's and the
+            // runtime's: libdispatch ends the process when it cannot look at its own threads in /proc.
+            connectionMax: OpenFiles.raisedMax() / 4)
         if let publisher { rest.publishedHead = { publisher.note } }
         let door = RESTDoor(
             registrar: conductor, reader: conductor,
