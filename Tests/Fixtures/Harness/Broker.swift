@@ -51,7 +51,9 @@ package struct RunningBroker: Sendable {
 
     fileprivate func waitUntilReady() async throws {
         do {
-            try await eventually("the broker takes connections", limit: .seconds(120)) { isListening(port) }
+            try await eventually("the broker takes connections", limit: .seconds(120)) {
+                processID != nil && isListening(port)
+            }
         } catch { throw HarnessError("\(error); it says: \(logText().suffix(2_000))") }
     }
 }
@@ -81,7 +83,8 @@ package func withBroker<Result: Sendable>(
     return try await withProcess(
         "/usr/bin/epmd", ["-port", "\(ports[2])", "-address", "127.0.0.1"], log: files + "/epmd.log"
     ) { _ in
-        try await withProgram(
+        try await eventually("Erlang's name server takes connections") { isListening(ports[2]) }
+        return try await withProgram(
             broker.program, environment: broker.environment.mapValues(Optional.some)
         ) {
             try await broker.waitUntilReady()
@@ -120,6 +123,8 @@ private func prepareBroker(
         // Loopback only, and no thread that burns a processor while it waits for work.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS":
             "-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+        // A broker that does not start says why in its output; its dump would lie in the repository.
+        "ERL_CRASH_DUMP_SECONDS": "0",
         // The start script becomes the broker, so that its number is the broker's.
         "RABBITMQ_ALLOW_INPUT": "1",
         "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
@@ -127,24 +132,25 @@ private func prepareBroker(
 }
 
 /// Ports on 127.0.0.1 that were free a moment ago, all different.
+///
+/// Below the ports that the kernel gives to outgoing connections (`ip_local_port_range`): one of those may be
+/// taken before its program listens, by any other test that connects to somebody.
 package func freePorts(count: Int) throws -> [Int] {
-    var sockets: [Int32] = []
-    defer { for descriptor in sockets { close(descriptor) } }
-    return try (0..<count).map { _ in
+    var held: [Int: Int32] = [:]
+    defer { for descriptor in held.values { close(descriptor) } }
+    for _ in 0..<1_000 where held.count < count {
+        let port = Int.random(in: 20_000..<32_000)
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        sockets.append(descriptor)
-        var address = loopbackAddress(port: 0)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let code = withUnsafeMutablePointer(to: &address) { pointer in
+        var address = loopbackAddress(port: port)
+        let code = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard code == 0 else {
-            throw HarnessError("there is no free port: \(String(cString: strerror(errno)))")
-        }
-        return Int(UInt16(bigEndian: address.sin_port))
+        if code == 0, held[port] == nil { held[port] = descriptor } else { close(descriptor) }
     }
+    guard held.count == count else { throw HarnessError("there are no free ports") }
+    return Array(held.keys)
 }
 
 /// Whether somebody takes connections on a port of 127.0.0.1.
