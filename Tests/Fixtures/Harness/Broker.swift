@@ -51,7 +51,7 @@ package struct RunningBroker: Sendable {
 
     fileprivate func waitUntilReady() async throws {
         do {
-            try await eventually("the broker takes connections", limit: .seconds(120)) {
+            try await eventually("the broker takes connections", limit: startLimit) {
                 processID != nil && isListening(port)
             }
         } catch { throw HarnessError("\(error); it says: \(logText().suffix(2_000))") }

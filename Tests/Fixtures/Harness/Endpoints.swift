@@ -49,7 +49,7 @@ private func withEndpoint<Result: Sendable>(
     return try await withProcess(
         program, arguments + ["--port-file", portFile], log: directory + "/endpoint.log"
     ) { process in
-        let port = try await eventually("the endpoint listens", limit: .seconds(120)) {
+        let port = try await eventually("the endpoint listens", limit: startLimit) {
             guard !isZombie(process.id) else {
                 throw HarnessError("the endpoint ended: \(process.logText().suffix(2_000))")
             }

@@ -63,7 +63,7 @@ package struct RunningMistral: Sendable {
 
     fileprivate func waitUntilReady(startCounts before: [String: Int]) async throws {
         do {
-            try await eventually("Mistral is ready", limit: .seconds(120)) {
+            try await eventually("Mistral is ready", limit: startLimit) {
                 for (part, count) in before where part != "api" && startCount(of: part) <= count {
                     return false
                 }

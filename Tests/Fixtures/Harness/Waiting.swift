@@ -1,3 +1,6 @@
+/// How long a real Keystone, RabbitMQ or Mistral may take to start: all tests begin at once, on few processors.
+package let startLimit = Duration.seconds(600)
+
 /// Asks again and again until the answer is not nil, and returns it; throws `what` after `limit`.
 ///
 /// The limit is there so that a broken program ends the test: it is generous and decides nothing else.
