@@ -1,4 +1,4 @@
-/// How long a real Keystone, RabbitMQ or Mistral may take to start: all tests begin at once, on few processors.
+/// How long a real Keystone, RabbitMQ or Mistral may take to start, where all tests begin at once.
 package let startLimit = Duration.seconds(600)
 
 /// Asks again and again until the answer is not nil, and returns it; throws `what` after `limit`.
