@@ -94,6 +94,9 @@ public final class EventLog: Sendable {
     /// Set once the device failed under a commit.
     private let deviceFault = Mutex<EventLogError?>(nil)
     private let openPath: OpenPath
+    /// Whether pages of a commit are in the file that was undone: its last write failed, and so it was
+    /// answered with an error, or a bit of its number flipped. False if the pages were not checked.
+    public let hasUndoneCommit: Bool
 
     /// The last durable place, as far as this object knows: a reader refreshes it with ``refreshHead()``.
     public var head: Head { knownHead.withLock { $0 } }
@@ -145,7 +148,8 @@ public final class EventLog: Sendable {
             // Readers that were killed would keep their view, and so the file growing.
             if access == .write { try environment.freeDeadReaders() }
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
-        try EventLog.check(pages ?? (access == .read ? .none : .trees), of: environment, path: path)
+        hasUndoneCommit = try EventLog.check(
+            pages ?? (access == .read ? .none : .trees), of: environment, path: path)
         // Before anything else is looked at or made: a later version may have changed all of it.
         try EventLog.checkFormat(of: environment, path: path, access: access)
         do throws(LMDBError) {
@@ -331,13 +335,13 @@ extension EventLog {
         return Array(SHA256.hash(data: version + identity).prefix(8))
     }
 
-    /// Refuses a file whose pages are not the trees they should be.
+    /// Refuses a file whose pages are not the trees they should be; true if a commit was undone.
     private static func check(
         _ pages: PageCheck, of environment: Environment, path: String
-    ) throws(EventLogError) {
-        guard pages != .none else { return }
+    ) throws(EventLogError) -> Bool {
+        guard pages != .none else { return false }
         do throws(TransactionError<PageFault>) {
-            try environment.checkPages(isThorough: pages == .everything)
+            return try environment.checkPages(isThorough: pages == .everything)
         } catch {
             switch error {
             case .library(let error): throw EventLogError(error, path: path)

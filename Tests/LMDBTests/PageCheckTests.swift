@@ -64,11 +64,42 @@ struct PageCheckTests {
             let whole = try Data(contentsOf: URL(fileURLWithPath: path))
             // Of the newer one: flags, levels, counts and root of both trees, last page, number of the state.
             let newer = whole.number(at: 144) > whole.number(at: 4_096 + 144) ? 0 : 4_096
-            for offset in [46, 48, 56, 64, 72, 80, 92, 94, 96, 104, 112, 120, 128, 136, 144] {
+            for offset in [46, 48, 56, 64, 72, 80, 92, 94, 96, 104, 112, 120, 128, 136] {
                 var damaged = whole
                 damaged[newer + offset] ^= 2
                 try damaged.write(to: URL(fileURLWithPath: path))
                 #expect(try !isWhole(directory), "offset \(offset)")
+            }
+        }
+    }
+
+    @Test("Each flipped bit of a state's number is found, or leads to the state before and an undone commit")
+    func numbers() throws {
+        try withTemporaryDirectory { directory in
+            for commitCount in 20..<24 {
+                let path = directory + "/data"
+                try withEnvironment(in: directory) { environment, database in
+                    for number in 0..<commitCount { try environment.putPair(number, in: database) }
+                }
+                let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+                #expect(try isCommitUndone(in: directory) == false)
+                let newer = whole.number(at: 144) > whole.number(at: 4_096 + 144) ? 0 : 4_096
+                var undone: [Int] = []
+                for bit in 0..<64 {
+                    for start in [0, 4_096] {
+                        var damaged = whole
+                        damaged[start + 144 + bit / 8] ^= 1 << (bit % 8)
+                        try damaged.write(to: URL(fileURLWithPath: path))
+                        switch try isCommitUndone(in: directory) {
+                        case true: undone.append(start == newer ? bit : -1)
+                        case false: Issue.record("bit \(bit) of the page at \(start)")
+                        case nil: break
+                        }
+                    }
+                }
+                // The second lowest bit takes two away from the number, if it is set.
+                #expect(undone == (whole.number(at: newer + 144) & 2 == 2 ? [1] : []))
+                try FileManager.default.removeItem(atPath: path)
             }
         }
     }
@@ -121,16 +152,18 @@ struct PageCheckTests {
         }
     }
 
-    private func isWhole(_ directory: String) throws -> Bool {
+    private func isWhole(_ directory: String) throws -> Bool { try isCommitUndone(in: directory) != nil }
+
+    /// Nil if damage was found.
+    private func isCommitUndone(in directory: String) throws -> Bool? {
         let environment: Environment
         do throws(LMDBError) {
             environment = try Environment(
                 path: directory + "/data", options: .init(mapByteCount: 1 << 24, readOnly: true))
-        } catch { return false }
-        do throws(TransactionError<PageFault>) { try environment.checkPages(isThorough: true) } catch {
-            return false
+        } catch { return nil }
+        do throws(TransactionError<PageFault>) { return try environment.checkPages(isThorough: true) } catch {
+            return nil
         }
-        return true
     }
 
     private func keys(in directory: String) throws -> [[UInt8]] {

@@ -17,14 +17,38 @@ struct PageCheck {
     ///   - transaction: the number of that state.
     ///   - isThorough: looks at the front of every value of many pages. Else those under integer keys, nearly
     ///     all of a log, are passed over: there may be as many as batches.
-    static func run(path: String, transaction: UInt64, isThorough: Bool) throws(PageFault) {
+    /// - Returns: whether a later commit was undone; see ``Environment/checkPages(isThorough:)``.
+    static func run(path: String, transaction: UInt64, isThorough: Bool) throws(PageFault) -> Bool {
         let file = try PageFile(path: path)
-        let roots = try file.roots(of: transaction)
+        let (roots, others) = try file.roots(of: transaction)
         var check = PageCheck(
             file: file, isThorough: isThorough, places: PagePlaces(pageCount: roots.lastPage + 1))
         try check.walkFreePages(roots.free)
         try check.walkMain(roots.main)
         try check.places.checkAllTaken()
+        // Every commit but a file's first frees pages, under its number.
+        let lastFreed = try check.lastKey(of: roots.free)
+        guard transaction < 2 || lastFreed == transaction else {
+            throw PageFault(page: nil, "the number of its state is altered")
+        }
+        // Pages of the other state may be anything by now.
+        let lastFreedBeside = try? check.lastKey(of: others.free)
+        return (lastFreedBeside ?? 0) > others.transaction
+    }
+
+    private func lastKey(of tree: TreeRecord) throws(PageFault) -> UInt64 {
+        guard tree.root != TreeRecord.noRoot, (1...32).contains(tree.depth) else { return 0 }
+        var number = tree.root
+        for level in (0..<tree.depth).reversed() {
+            let page = try TreePage(number, try file.page(number), isLeaf: level == 0)
+            let node = try page.node(page.nodeCount - 1)
+            guard level == 0 else {
+                number = node.child
+                continue
+            }
+            return node.key.count == 8 ? node.key.number(at: 0, UInt64.self) : 0
+        }
+        return 0
     }
 
     private mutating func walkFreePages(_ tree: TreeRecord) throws(PageFault) {

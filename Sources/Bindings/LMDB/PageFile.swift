@@ -27,15 +27,20 @@ final class PageFile {
         var main: TreeRecord
     }
 
-    /// The roots of a state; commits go to the two pages in turn.
+    /// The roots of a state and those beside them; commits go to the two pages in turn, even ones to the
+    /// first.
     ///
     /// A writer may be at work: two pages that contradict each other are read again.
-    func roots(of transaction: UInt64) throws(PageFault) -> Roots {
+    func roots(of transaction: UInt64) throws(PageFault) -> (ofIt: Roots, beside: Roots) {
         for _ in 0..<1_000 {
-            let pages = [try roots(on: 0), try roots(on: 1)]
-            let (first, second) = (pages[0].transaction, pages[1].transaction)
-            guard max(first, second) - min(first, second) <= 1 else { continue }
-            if let found = pages.first(where: { $0.transaction == transaction }) { return found }
+            let (even, odd) = (try roots(on: 0), try roots(on: 1))
+            let (first, second) = (even.transaction, odd.transaction)
+            let areNeighbours =
+                first % 2 == 0 && second % 2 == 1 && max(first, second) - min(first, second) == 1
+            // A file without a commit has none on either.
+            guard areNeighbours || (first == 0 && second == 0) else { continue }
+            if first == transaction { return (even, odd) }
+            if second == transaction { return (odd, even) }
         }
         throw PageFault(page: nil, "its first two pages contradict each other")
     }

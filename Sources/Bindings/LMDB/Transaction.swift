@@ -11,7 +11,7 @@ public struct ReadTransaction: ~Copyable {
     deinit { mdb_txn_abort(handle) }
 
     /// The number of the state that it reads; each commit makes the next.
-    var id: UInt64 { UInt64(mdb_txn_id(handle)) }
+    var id: UInt64 { UInt64(bitPattern: Int64(mdb_txn_id(handle))) }
 
     /// Hands the value of a key to the body, which must not keep the bytes; nil if the key is not there.
     public func withValue<Result, Failure: Error>(

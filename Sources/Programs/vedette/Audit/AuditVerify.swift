@@ -52,6 +52,7 @@ struct AuditVerify: AsyncParsableCommand {
         let vault = try masterKey().map { CredentialVault(master: $0) }
         var findings = Findings()
         findings.isKeyChecked = vault != nil
+        findings.isCommitUndone = log.hasUndoneCommit
         let began = ContinuousClock.now
         // Beside each other: a replay cannot be shared out, and the verifier's threads wait for none.
         async let comparison = AuditVerify.compareState(of: log, vault)
@@ -80,6 +81,7 @@ struct AuditVerify: AsyncParsableCommand {
         var seconds = 0.0
         var state: StateAudit?
         var isKeyChecked = false
+        var isCommitUndone = false
         var foreignKeyCount = 0
         var heads: [String] = []
         var faults: [String] = []
@@ -200,6 +202,12 @@ struct AuditVerify: AsyncParsableCommand {
                 "\(findings.foreignKeyCount) data keys are wrapped under another master key: nobody can read "
                     + "those credentials until they are set anew")
         }
+        if findings.isCommitUndone {
+            Swift.print(
+                "a commit after this state is in the file, but does not count: its last write failed, and "
+                    + "then nobody was told that it was stored, or a bit of its number flipped; a head that "
+                    + "was signed after it tells (--head)")
+        }
         for head in findings.heads { Swift.print(head) }
         if report.damage == nil {
             Swift.print("head: position \(report.head.position), seal \(report.head.seal)")
@@ -226,6 +234,7 @@ struct AuditVerify: AsyncParsableCommand {
         line.add("data_keys", findings.state.map { .integer(Int64($0.keyCount)) } ?? .null)
         line.add("master_key_checked", .bool(findings.isKeyChecked))
         line.add("foreign_data_keys", .integer(Int64(findings.foreignKeyCount)))
+        line.add("undone_commit", .bool(findings.isCommitUndone))
         line.add("dropped_end", report.dropped.map { .integer(Int64(clamping: $0.lastPosition)) } ?? .null)
         line.add("heads", .array(findings.heads.map { .string($0) }))
         line.add("faults", .array(findings.faults.map { .string($0) }))
