@@ -94,8 +94,10 @@ public final class EventLog: Sendable {
     /// Set once the device failed under a commit.
     private let deviceFault = Mutex<EventLogError?>(nil)
     private let openPath: OpenPath
-    /// Whether pages of a commit are in the file that was undone: its last write failed, and so it was
-    /// answered with an error, or a bit of its number flipped. False if the pages were not checked.
+    /// Whether pages of a commit are in the file that was undone.
+    ///
+    /// Its last write failed, and so it was answered with an error, or a bit of its number flipped. False if
+    /// the pages were not checked.
     public let hasUndoneCommit: Bool
 
     /// The last durable place, as far as this object knows: a reader refreshes it with ``refreshHead()``.
