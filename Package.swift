@@ -226,6 +226,6 @@ let package = Package(
         tests("IntegrationTests", ["Harness", "OsloMessaging", "AMQP", "Encodings", logging]),
         tests(
             "FaultTests",
-            ["Harness", "Recording", "Registry", "EventLog", "Projections", "Conductor", logging]),
+            ["Harness", "Recording", "Registry", "EventLog", "Projections", "Conductor", "Backups", logging]),
     ]
 )

@@ -13,14 +13,23 @@ public struct StateAudit: Sendable {
     /// What is wrong; empty if nothing is.
     public var faults: [String] = []
 
-    /// Replays the log and compares.
+    /// Replays the log and compares; anew, if events were dropped meanwhile.
     ///
     /// - Parameters:
-    ///   - checkKey: says what is wrong with a VIM's wrapped data key; nil if nothing is.
+    ///   - checkKey: says what is wrong with a VIM's wrapped data key; nil if nothing is. May be asked twice.
     ///   - progress: told of the replay.
     /// - Throws: ``ReadError`` if the log cannot be replayed.
     public init(
         of log: EventLog, checkKey: (VIMID, [UInt8]) -> String?, progress: ((Replay.Progress) -> Void)? = nil
+    ) throws(ReadError<ProjectionFault>) {
+        // A replay from a base remembers less than a checkpoint made before the drop.
+        self = try log.undisturbedByDrops { () throws(ReadError<ProjectionFault>) in
+            try StateAudit(onceOf: log, checkKey: checkKey, progress: progress)
+        }
+    }
+
+    private init(
+        onceOf log: EventLog, checkKey: (VIMID, [UInt8]) -> String?, progress: ((Replay.Progress) -> Void)?
     ) throws(ReadError<ProjectionFault>) {
         let stored: (checkpoint: Checkpoint, isIntact: Bool)?
         do throws(EventLogError) { stored = try log.readStoredCheckpoint() } catch { throw .log(error) }

@@ -42,7 +42,7 @@ public struct Backup: Sendable {
         let partial = target + ".partial"
         let lock = try Partial(partial)
         do throws(BackupFault) {
-            let manifest = try fill(partial, progress)
+            let manifest = try fillUndisturbed(partial, progress)
             guard rename(partial, target) == 0 else {
                 throw BackupFault(system: target, advice: "name another place")
             }
@@ -57,10 +57,23 @@ public struct Backup: Sendable {
         }
     }
 
-    private func fill(
+    /// A drop that overtakes it takes files that it has yet to copy: then it begins anew, with what is there.
+    private func fillUndisturbed(
         _ partial: String, _ progress: (OperatorProgress) -> Void
     ) throws(BackupFault) -> BackupManifest {
         let log = try open(directory)
+        while true {
+            let before = try? log.droppedPart()
+            do throws(BackupFault) { return try fill(partial, from: log, progress) } catch {
+                guard (try? log.droppedPart()) != before else { throw error }
+                RestoredLog.empty(partial)
+            }
+        }
+    }
+
+    private func fill(
+        _ partial: String, from log: EventLog, _ progress: (OperatorProgress) -> Void
+    ) throws(BackupFault) -> BackupManifest {
         let segments = try archived(log)
         let total = segments.reduce(UInt64(log.usedByteCount)) { $0 + $1.byteCount }
         var done: UInt64 = 0

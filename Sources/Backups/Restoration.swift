@@ -171,20 +171,28 @@ public struct Restoration: Sendable {
         of present: EventLog, from restored: EventLog
     ) throws(EventLogError) -> String? {
         let (head, end) = (present.head, restored.head)
-        if let dropped = try present.droppedPart(), end.position <= dropped.lastPosition {
-            return
-                "is newer: it has dropped everything up to position \(dropped.lastPosition), and the backup "
-                + "ends at position \(end.position)"
+        let gone = try present.droppedPart()?.lastPosition ?? 0
+        let missing = try restored.droppedPart()?.lastPosition ?? 0
+        if gone > 0, end.position <= gone {
+            return "is newer: it has dropped everything up to position \(gone), and the backup ends at "
+                + "position \(end.position)"
         }
-        if head.position <= end.position {
-            if try restored.head(at: head.position) == head { return nil }
-        } else if try present.head(at: end.position) == end {
+        if head.position > end.position {
+            guard try present.head(at: end.position) == end else { return otherHistory }
             return "is newer: the backup ends at position \(end.position), and it has "
                 + "\(head.position - end.position) events after that, the last one of "
                 + "\(Timestamp(microseconds: head.time))"
         }
-        return "has another history than the backup"
+        // Where the backup has dropped the present log's end its history cannot be compared.
+        let isKnown = head.position == 0 || head.position > missing
+        if isKnown, try restored.head(at: head.position) != head { return otherHistory }
+        guard head.position > gone, missing > gone else { return nil }
+        return
+            "holds what the backup does not: before that was made, everything up to position \(missing) was "
+            + "dropped"
     }
+
+    private static let otherHistory = "has another history than the backup"
 
     /// Two logs that go on from one history are two logs.
     private func renewIdentity(in staged: String) throws(BackupFault) -> String {

@@ -398,6 +398,13 @@ extension Conductor: RegistryReader {
     public func history(of id: VIMID?) -> [HistoryEntry] { read { $0.history(of: id) } }
     /// The entry at a position; nil if there is none.
     public func historyEntry(at position: UInt64) -> HistoryEntry? { read { $0.historyEntry(at: position) } }
+    /// What history does not tell any more; nil if nothing was dropped.
+    public func droppedHistory() -> DroppedHistory? {
+        // One entry of the data file, which is in memory; damage there is told by those who need it.
+        (try? openLog?.droppedPart()).map {
+            DroppedHistory(lastPosition: $0.lastPosition, time: Timestamp(microseconds: $0.time))
+        }
+    }
 }
 
 extension Timestamp {

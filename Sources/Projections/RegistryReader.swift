@@ -50,6 +50,19 @@ public struct HistoryEntry: Hashable, Sendable {
     }
 }
 
+/// The part of history that is gone, since its events were dropped.
+public struct DroppedHistory: Hashable, Sendable {
+    /// The position of the last event that is gone.
+    public var lastPosition: UInt64
+    /// When it was dropped.
+    public var time: Timestamp
+
+    /// All parts at once.
+    public init(lastPosition: UInt64, time: Timestamp) {
+        (self.lastPosition, self.time) = (lastPosition, time)
+    }
+}
+
 /// Reads what is durable and acknowledged.
 ///
 /// All calls are fast and never touch the disk.
@@ -62,4 +75,6 @@ public protocol RegistryReader: Sendable {
     func history(of id: VIMID?) -> [HistoryEntry]
     /// The entry at a position; nil if there is none.
     func historyEntry(at position: UInt64) -> HistoryEntry?
+    /// What history does not tell any more; nil if nothing was dropped.
+    func droppedHistory() -> DroppedHistory?
 }

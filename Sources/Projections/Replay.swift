@@ -20,7 +20,7 @@ public struct Replay: Sendable {
     /// Events between two reports of progress.
     public static let progressInterval: UInt64 = 65_536
 
-    /// Folds the log into a table.
+    /// Folds the log into a table; anew, if events that it still wanted were dropped meanwhile.
     ///
     /// - Parameters:
     ///   - checkpoint: where to begin, if it belongs to this log and has this version's schema; else the
@@ -33,6 +33,17 @@ public struct Replay: Sendable {
         of log: EventLog, from checkpoint: Checkpoint? = nil, upTo end: UInt64? = nil,
         verifyingSeals: Bool = false, progress: ((Progress) -> Void)? = nil,
         isCancelled: () -> Bool = { false }
+    ) throws(ReadError<ProjectionFault>) {
+        self = try log.undisturbedByDrops { () throws(ReadError<ProjectionFault>) in
+            try Replay(
+                onceOf: log, from: checkpoint, upTo: end, verifyingSeals: verifyingSeals, progress: progress,
+                isCancelled: isCancelled)
+        }
+    }
+
+    private init(
+        onceOf log: EventLog, from checkpoint: Checkpoint?, upTo end: UInt64?, verifyingSeals: Bool,
+        progress: ((Progress) -> Void)?, isCancelled: () -> Bool
     ) throws(ReadError<ProjectionFault>) {
         var table: VIMTable
         if let known = Replay.table(of: checkpoint, in: log, upTo: end) {

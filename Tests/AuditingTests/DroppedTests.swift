@@ -95,6 +95,64 @@ struct DroppedVerifierTests {
         }
     }
 
+    @Test("A drop beside a replay, or beside the auditor, makes it begin anew, and is no fault")
+    func overtaken() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let (first, second) = (directory + "/first", directory + "/second")
+            let keys = try recordSample(in: first, commandCount: 400, using: &random)
+            // So many that a replay tells of its progress in the midst of them.
+            try addReports(90, to: first)
+            try FileManager.default.copyItem(atPath: first, toPath: second)
+            do {
+                let log = try EventLog(directory: first, access: .write, mapByteCount: 1 << 30)
+                var end: UInt64 = 0
+                let replay = try Replay(of: log, verifyingSeals: true) { _ in
+                    if end == 0 { end = (try? drop(5, of: log)) ?? 1 }
+                }
+                #expect(end > 90_000 && replay.checkpointPosition == end)
+                #expect(replay.table.position == log.head.position)
+                #expect(try replay.table.differences(from: Replay(of: log).table) == [])
+            }
+            let log = try EventLog(directory: second, access: .write, mapByteCount: 1 << 30)
+            var end: UInt64 = 0
+            let audit = try StateAudit(of: log) { id, wrapped in
+                keys[id] == wrapped ? nil : "altered"
+            } progress: { _ in
+                if end == 0 { end = (try? drop(5, of: log)) ?? 1 }
+            }
+            #expect(end > 90_000 && audit.faults == [] && audit.keyCount == keys.count)
+        }
+    }
+
+    /// Appends batches of a thousand reports, stores a checkpoint and archives all of it in five segments.
+    private func addReports(_ batchCount: Int, to directory: String) throws {
+        let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+        var table = try Replay(of: log).table
+        let vim = try #require(table.allVIMs.first { $0.isRegistered })
+        let event = Event.vimStatusReported(
+            VIMStatusReported(
+                actionID: vim.actionID, status: .reachable, verdict: .accepted, finding: .unstated))
+        for _ in 0..<batchCount {
+            var batch = BatchBuilder(firstPosition: log.head.position + 1, time: log.head.time + 1)
+            for _ in 0..<1_000 {
+                let position = event.withPayload { format, payload in
+                    batch.append(
+                        stream: vim.stream, previousInStream: table.lastPosition(inStream: vim.stream),
+                        type: event.type.rawValue, format: format, payload: payload)
+                }
+                try table.apply(
+                    PlacedEvent(
+                        position: position, time: Timestamp(microseconds: batch.time), stream: vim.stream,
+                        event: event))
+            }
+            _ = try log.append(&batch, epoch: 1)
+        }
+        try log.write(table.checkpoint(seal: log.head.seal))
+        try archive(log, upTo: log.head.position, eventMax: 20_000)
+        #expect(try log.archivedSegments().count == 5)
+    }
+
     /// Two of three segments of a sample are dropped.
     @discardableResult
     private func recordDropped(
@@ -103,7 +161,14 @@ struct DroppedVerifierTests {
         let keys = try recordSample(in: directory, commandCount: 400, using: &random)
         let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
         let end = log.head.position * 3 / 4
-        while let segment = try log.writeSegment(upTo: end, eventMax: end / 3) {
+        try archive(log, upTo: end, eventMax: end / 3)
+        let last = try drop(2, of: log)
+        try log.write(try Replay(of: log).table.checkpoint(seal: log.head.seal))
+        return (keys, last)
+    }
+
+    private func archive(_ log: EventLog, upTo end: UInt64, eventMax: UInt64) throws {
+        while let segment = try log.writeSegment(upTo: end, eventMax: eventMax) {
             try append(
                 .logArchived(
                     LogArchived(
@@ -113,18 +178,21 @@ struct DroppedVerifierTests {
                         actor: Actor())), .enters(segment), to: log)
         }
         while try log.removeArchived() {}
-        let last = try log.archivedSegments()[1]
+    }
+
+    /// Drops so many segments; returns where they ended.
+    private func drop(_ count: Int, of log: EventLog) throws -> UInt64 {
+        let last = try log.archivedSegments()[count - 1]
         var table = try Replay(of: log, upTo: last.lastPosition).table
         table.forgetHistory(upTo: last.lastPosition)
         let base = LogBase(state: table.checkpoint(seal: last.lastSeal), firstSeal: try log.firstSeal())
         let dropped = LogDropped(
-            firstPosition: 1, lastPosition: last.lastPosition, segmentCount: 2, fileByteCount: 0,
+            firstPosition: 1, lastPosition: last.lastPosition, segmentCount: UInt64(count), fileByteCount: 0,
             lastSeal: last.lastSeal.bytes, firstSeal: base.firstSeal.bytes, baseDigest: base.digest,
             actor: Actor())
         try append(.logDropped(dropped), .drops(base), to: log)
         #expect(try log.removeDroppedFiles() == 0)
-        try log.write(try Replay(of: log).table.checkpoint(seal: log.head.seal))
-        return (keys, last.lastPosition)
+        return last.lastPosition
     }
 
     private func append(_ event: Event, _ change: ArchiveChange, to log: EventLog) throws {

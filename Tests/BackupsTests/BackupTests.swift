@@ -1,3 +1,4 @@
+import Auditing
 import Backups
 import Conductor
 import EventLog
@@ -141,6 +142,51 @@ struct BackupTests {
             #expect(damaged?.sentence.contains("cannot be read") == true)
             _ = try restore(target, to: other, discarding: true)
             #expect(try facts(of: other).head == facts(of: data).head)
+        }
+    }
+
+    @Test("A log that has dropped events is newer than a backup that ends among them")
+    func dropped() async throws {
+        try await withTemporaryDirectory { directory in
+            let data = try await makeLog(in: directory)
+            let (early, late) = (directory + "/early", directory + "/late")
+            try backUp(data, to: early)
+            let end = try facts(of: data).head.position
+            let gone = try await withConductor(in: data) { conductor in
+                try await conductor.register("d")
+                _ = try await conductor.archive(before: Timestamp.systemNow.advanced(by: .seconds(1)))
+                return try await conductor.drop(upTo: .max, actor: Actor(userName: "ada")).droppedEnd
+            }
+            #expect(gone > end)
+            try backUp(data, to: late)
+            let before = try facts(of: data)
+            let newer = #expect(throws: BackupFault.self) { try restore(early, to: data) }
+            #expect(
+                newer?.sentence.contains(
+                    "is newer: it has dropped everything up to position \(gone), and the backup ends at "
+                        + "position \(end)") == true, "\(newer?.sentence ?? "")")
+            #expect(newer?.sentence.contains("--discard-present-log") == true)
+            #expect(try facts(of: data).head == before.head)
+            #expect(!FileManager.default.fileExists(atPath: data + "/restore.staged"))
+
+            // Told to, it brings back what was dropped, and keeps the log that had dropped it.
+            let kept = try #require(try restore(early, to: data, discarding: true).replaced)
+            #expect(try facts(of: data).head.position == end)
+            #expect(try EventLog(directory: data, access: .read).droppedPart() == nil)
+            #expect(try EventLog(directory: kept, access: .read).droppedPart()?.lastPosition == gone)
+            for directory in [data, kept] {
+                let log = try EventLog(directory: directory, access: .read)
+                #expect(Verifier(of: log).run().damage == nil, "\(directory)")
+            }
+            // Now the present log holds what the late backup has lost.
+            let less = #expect(throws: BackupFault.self) { try restore(late, to: data) }
+            #expect(
+                less?.sentence.contains("everything up to position \(gone) was dropped") == true,
+                "\(less?.sentence ?? "")")
+            try restore(late, to: data, discarding: true)
+            #expect(try facts(of: data).head == before.head)
+            try restore(late, to: directory + "/elsewhere")
+            #expect(try await names(in: data) == ["a", "b", "c", "d"])
         }
     }
 

@@ -16,6 +16,7 @@ final class FakeRegistry: VIMRegistrar, RegistryReader, ProbeJournal {
         var vims: [VIM] = []
         var secrets: [VIMID: JSONText] = [:]
         var history: [HistoryEntry] = []
+        var dropped: DroppedHistory?
         var actors: [Actor] = []
         var edits: [VIMEdit] = []
         var seconds: UInt64 = 0
@@ -163,6 +164,7 @@ final class FakeRegistry: VIMRegistrar, RegistryReader, ProbeJournal {
     func historyEntry(at position: UInt64) -> HistoryEntry? {
         with { state in state.history.first { $0.position == position } }
     }
+    func droppedHistory() -> DroppedHistory? { with { $0.dropped } }
 
     // MARK: ProbeJournal
 

@@ -229,6 +229,37 @@ struct EventTests {
         }
     }
 
+    @Test("Where the beginning of history was dropped, an event of its own stands first and says so")
+    func droppedEvents() async throws {
+        try await House.run { house in
+            let gone = try await house.registerID()
+            let kept = try await house.registerID(["name": "n2"])
+            let now = Timestamp(microseconds: 0)
+            house.registry.with { state in
+                state.history.removeFirst()
+                state.dropped = DroppedHistory(lastPosition: 3, time: now)
+            }
+            func events(_ query: String) async throws -> [JSONValue] {
+                try await house.send(.get, "/v1.0/events?\(query)").body?["events"]?.array ?? []
+            }
+            let all = try await events("")
+            #expect(all.map { $0["id"] } == [3, 4])
+            #expect(all.map { $0["event_type"] } == ["DROP", "CREATE"])
+            let first = try #require(all.first)
+            #expect(first["resource_type"] == "vim" && first["resource_id"] == "")
+            #expect(first["timestamp"] == "1970-01-01 00:00:00.000000" && first["resource_state"] == "")
+            #expect(first["event_details"]?.string?.contains("up to position 3 was dropped") == true)
+            #expect(try await house.send(.get, "/v1.0/events/3.json").body == ["event": first])
+            // A VIM that has lost something says so, even if nothing is left; one that has not does not.
+            let left = try await events("resource_type=vim&resource_id=\(gone)")
+            #expect(left.map { $0["event_type"] } == ["DROP"] && left[0]["resource_id"] == .string(gone))
+            #expect(try await events("resource_id=\(kept)").map { $0["event_type"] } == ["CREATE"])
+            #expect(try await events("resource_id=11111111-2222-4333-8444-555555555555") == [])
+            // Filters hold for it as for all.
+            #expect(try await events("event_type=CREATE").map { $0["id"] } == [4])
+        }
+    }
+
     @Test("Events are narrowed by every attribute, sorted and paged")
     func queries() async throws {
         try await House.run { house in

@@ -189,4 +189,5 @@ struct FakeReader: RegistryReader {
     func registeredVIMs() -> [VIM] { vims }
     func history(of id: VIMID?) -> [HistoryEntry] { [] }
     func historyEntry(at position: UInt64) -> HistoryEntry? { nil }
+    func droppedHistory() -> DroppedHistory? { nil }
 }

@@ -30,6 +30,10 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
     /// The file's pages are not what its records say: of a compact copy, that pages were lost.
     public static let incompatible = LMDBError(code: MDB_INCOMPATIBLE)
+    /// A step before it failed unseen: of those who never go on after an error, on a page that leads nowhere.
+    public static let badTransaction = LMDBError(code: MDB_BAD_TXN)
+    /// A tree has more levels than any could: its pages lead in a circle.
+    public static let cursorFull = LMDBError(code: MDB_CURSOR_FULL)
     /// The environment failed for good: only opening it anew helps.
     public static let panic = LMDBError(code: MDB_PANIC)
     /// No room on the device.
@@ -47,11 +51,17 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whether the file itself is damaged or foreign.
     public var isDamage: Bool {
-        [.corrupted, .pageNotFound, .invalid, .versionMismatch].contains(self)
+        [.corrupted, .pageNotFound, .invalid, .versionMismatch, .badTransaction, .cursorFull].contains(self)
     }
 
-    /// The library's own words.
-    public var description: String { String(cString: mdb_strerror(code)) }
+    /// The library's own words, where they name the cause.
+    public var description: String {
+        switch self {
+        case .badTransaction: "a page that it needs leads nowhere"
+        case .cursorFull: "its pages lead in a circle"
+        default: String(cString: mdb_strerror(code))
+        }
+    }
 }
 
 /// Throws unless the library said success.

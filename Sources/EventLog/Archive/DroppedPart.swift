@@ -90,12 +90,29 @@ extension EventLog {
         }
     }
 
+    /// Reads in several steps as if nothing were dropped meanwhile: where a drop overtakes the body, what it
+    /// returned or threw says nothing, and it begins anew.
+    ///
+    /// For whoever reads what is gone then, or compares what was read before with what is there after.
+    public func undisturbedByDrops<Result, Failure: Error>(
+        _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        while true {
+            // If it cannot be read, neither can what the body reads, which says why.
+            let before = try? droppedPart()
+            let result = Swift.Result { () throws(Failure) in try body() }
+            if (try? droppedPart()) == before { return try result.get() }
+        }
+    }
+
     /// The seal of the log's very first batch: all copies of a history share it, whatever they dropped.
     ///
     /// Zero in an empty log.
     public func firstSeal() throws(EventLogError) -> Seal {
-        if let dropped = try droppedPart() { return dropped.firstSeal }
-        return try head(at: 1).seal
+        try undisturbedByDrops { () throws(EventLogError) in
+            if let dropped = try droppedPart() { return dropped.firstSeal }
+            return try head(at: 1).seal
+        }
     }
 
     /// Where reading begins that wants everything from a time on, in microseconds since 1970.

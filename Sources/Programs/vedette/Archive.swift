@@ -22,8 +22,9 @@ struct Archive: AsyncParsableCommand {
 
             --drop-before destroys archived events for good, whole files at a time. What remains: the state \
             they led to, so that nothing else changes, and the seal at each file's end, so that the rest of \
-            the log, and heads signed there, still prove. The log remembers who did it as log.dropped. \
-            Backups made before still hold what was dropped.
+            the log, and heads signed there, still prove. The log remembers who did it as log.dropped, and \
+            GET /v1.0/events begins with an event of type DROP. Backups made before still hold what was \
+            dropped; one that is being made begins anew.
 
               vedette archive --drop-before 2025-01-01 --dry-run
             """)

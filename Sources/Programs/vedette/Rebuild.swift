@@ -23,7 +23,21 @@ struct Rebuild: AsyncParsableCommand {
 
     func run() async throws {
         let log = try directory.open(check ? .read : .maintain, checking: .trees)
+        let outcome = try log.undisturbedByDrops { () throws(any Error) in try rebuild(log) }
         try directory.noteDropped(log, before: 1)
+        report(outcome)
+        if !outcome.differences.isEmpty { throw ExitCode(1) }
+    }
+
+    private struct Outcome {
+        var replay: Replay
+        /// What was stored before.
+        var checkpoint: Checkpoint?
+        var differences: [Difference]
+        var seconds: Double
+    }
+
+    private func rebuild(_ log: EventLog) throws -> Outcome {
         let stored = try reading { () throws(EventLogError) in try log.readStoredCheckpoint() }
         if !check { try reading { () throws(EventLogError) in try log.dropCheckpoint() } }
         let began = ContinuousClock.now
@@ -35,8 +49,8 @@ struct Rebuild: AsyncParsableCommand {
             }
             try reading { () throws(EventLogError) in try log.write(replay.table.checkpoint(seal: seal)) }
         }
-        report(replay, checkpoint: stored?.checkpoint, differences: differences, seconds: seconds)
-        if !differences.isEmpty { throw ExitCode(1) }
+        return Outcome(
+            replay: replay, checkpoint: stored?.checkpoint, differences: differences, seconds: seconds)
     }
 
     /// The rows of the checkpoint against a replay to its position.
@@ -76,17 +90,18 @@ struct Rebuild: AsyncParsableCommand {
         "\(count) \(noun)\(count == 1 ? "" : "s")"
     }
 
-    private func report(_ replay: Replay, checkpoint: Checkpoint?, differences: [Difference], seconds: Double)
-    {
+    private func report(_ outcome: Outcome) {
+        let (replay, differences) = (outcome.replay, outcome.differences)
         let table = replay.table
-        let rate = UInt64(Double(replay.eventCount) / max(seconds, 0.001))
+        let rate = UInt64(Double(replay.eventCount) / max(outcome.seconds, 0.001))
         if json {
             var line = JSONLine()
             line.add("position", .integer(Int64(clamping: table.position)))
             line.add("vims", .integer(Int64(table.registeredCount)))
             line.add("events_per_second", .integer(Int64(clamping: rate)))
             line.add(
-                "checkpoint_position", checkpoint.map { .integer(Int64(clamping: $0.position)) } ?? .null)
+                "checkpoint_position",
+                outcome.checkpoint.map { .integer(Int64(clamping: $0.position)) } ?? .null)
             line.add(
                 "differences",
                 .array(
@@ -104,7 +119,9 @@ struct Rebuild: AsyncParsableCommand {
                 + "\(counted(UInt64(table.registeredCount), "VIM")) registered at position \(table.position)"
         )
         guard check else { return print("a new checkpoint is stored") }
-        guard let checkpoint else { return print("there is no checkpoint to compare with") }
+        guard let checkpoint = outcome.checkpoint else {
+            return print("there is no checkpoint to compare with")
+        }
         if differences.isEmpty {
             return print("the checkpoint at position \(checkpoint.position) equals the replay, row by row")
         }

@@ -110,7 +110,7 @@ struct AuditVerify: AsyncParsableCommand {
 
     private static func compareState(of log: EventLog, _ vault: CredentialVault?) async -> StateComparison {
         var comparison = StateComparison()
-        var foreignKeyCount = 0
+        var foreignKeys: Set<VIMID> = []
         do throws(ReadError<ProjectionFault>) {
             comparison.state = try StateAudit(of: log) { id, wrapped in
                 do throws(VaultFault) {
@@ -123,14 +123,14 @@ struct AuditVerify: AsyncParsableCommand {
                 } catch {
                     // No damage: a master key was lost, and the credentials were not yet set anew.
                     guard error != .otherMasterKey else {
-                        foreignKeyCount += 1
+                        foreignKeys.insert(id)
                         return nil
                     }
                     return error.sentence
                 }
             }
         } catch { comparison.fault = error.sentence(for: log) }
-        comparison.foreignKeyCount = foreignKeyCount
+        comparison.foreignKeyCount = foreignKeys.count
         return comparison
     }
 
