@@ -3,6 +3,7 @@
  * lost at any time anyhow, so that none of them adds or hides a run. (A planted bug may break the reason. It can then
  * only be harder to find.) In C, since it follows every step; `now` is the state. */
 
+#define log now.log
 #define role now.role
 #define promised now.promised
 #define session now.session
@@ -67,8 +68,10 @@ static void tidy_messages(int n, int o) {
       if (order(x) < order(y)) exchange(x, y);
 }
 
+#define MATTERS(epoch) (last <= (epoch) && (epoch) <= promised[n])
+
 static void tidy_node(int n, int o) {
-  int x, is_over;
+  int x, is_over, last, is_compared;
   /* A standby's session is over when nobody can speak in it any more. */
   is_over = role[n] == STANDBY && !(role[o] != STANDBY && promised[o] == promised[n]) && !BUG_epoch_resumed;
   for (x = FIRST(o); x < AFTER(o); x++)
@@ -86,6 +89,34 @@ static void tidy_node(int n, int o) {
     if ((!now.late_guard_holds[x] && !BUG_no_revision_guard) ||
         (!HOLDS_KEY(n, now.late_epoch[x]) && !BUG_guard_by_name))
       now.late_epoch[x] = now.late_guard_holds[x] = now.late_partner[x] = now.late_self[x] = 0;
+
+  /* Rules 13 to 16: without its key a leader changes insync no more; only the answer to a shrink may still come. */
+  if (role[n] != STANDBY && !(key_holder == n + 1 && key_epoch == promised[n]) && !BUG_guard_by_name) {
+    now.unsettled[n] = now.knows[n] = 0;
+    now.guard_holds[n] = now.answer_current[n] = 0;
+    if (request[n] != SHRINK || now.phase[n] != DONE) request[n] = now.phase[n] = 0;
+  }
+
+  /* Rules 2 and 6: a promise is compared with the epochs of those who lead, or may come to, and of what they sent. */
+  last = end[n] == 0 ? 0 : EPOCH_OF(LOG(n, end[n]));
+  is_compared = role[n] != STANDBY || session[n] != 0 || BUG_epoch_resumed;
+  for (x = FIRST(o); x < AFTER(o); x++) if (kind[x] == HELLO && MATTERS(from_epoch[x])) is_compared = 1;
+  if (role[o] != STANDBY && MATTERS(promised[o])) is_compared = 1;
+  if (request[o] == TAKEN && MATTERS(now.answer_epoch[o])) is_compared = 1;
+  if (key_holder != 0 && MATTERS(key_epoch)) is_compared = 1;
+  if (!is_compared) promised[n] = last;
+}
+
+/* Rule 7: behind the common part, a log that was announced is of no interest, if nothing can bring the other node's log
+ * nearer to it before the hello is accepted: no older session in which batches come. */
+static void tidy_content(int n, int o) {
+  int x, y, hellos = 0, common = 0;
+  if ((role[n] == STANDBY && session[n] != 0) || BUG_cut_by_length || BUG_cut_by_last_epoch) return;
+  for (x = FIRST(o); x < AFTER(o); x++) if (kind[x] == HELLO) hellos++, y = x;
+  if (hellos != 1) return;
+  while (common < POSITIONS && common < now.gathered[n] && LOG(n, common + 1) == content[y * POSITIONS + common]) common++;
+  position[y] = common;
+  memset(&content[y * POSITIONS + common], 0, POSITIONS - common);
 }
 
 /* Sessions are only compared with others of their epoch: they are numbered anew from 1, in their order. */
@@ -111,6 +142,7 @@ static void tidy(void) {
 #ifndef UNTIDY
   tidy_messages(A, B); tidy_messages(B, A);
   tidy_node(A, B); tidy_node(B, A);
+  tidy_content(A, B); tidy_content(B, A);
   tidy_sessions();
   if (!is_behind(A) && !is_behind(B)) now.history_epoch = 0;
 #endif
@@ -118,6 +150,7 @@ static void tidy(void) {
 }
 }
 
+#undef log
 #undef role
 #undef promised
 #undef session
