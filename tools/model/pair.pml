@@ -279,7 +279,7 @@ inline see_key(n) {
 }
 
 /* Rules 3 and 4. A promise binds whoever gave it after the answer was sent, too. */
-#define MAY_ENTER(n) (request[n] == TAKEN && end[n] < WRITABLE && (!bound[n] || BUG_promise_binds_only_takes))
+#define MAY_ENTER(n) (request[n] == TAKEN && end[n] < WRITABLE && (!bound[n] || BUG_promise_binds_only_takes || BUG_promise_broken))
 inline enter(n) {
   if
   :: FRESH(n, answer_epoch[n]) ->
@@ -363,7 +363,8 @@ inline ship(n, ahead) {
 /* Rule 6: the sender's epoch and session count, whatever epochs its batches are of. */
 #define ACCEPTS(n, x) (BUG_no_epoch_check || (from_epoch[x] >= promised[n] && (from_epoch[x] > promised[n] || \
     (role[n] == STANDBY && (from_session[x] > session[n] || BUG_old_hello_accepted)))))
-#define FOLLOWS(n, x) (role[n] == STANDBY && session[n] == from_session[x] && session[n] > 0 && \
+#define FOLLOWS(n, x) (role[n] == STANDBY && session[n] > 0 && \
+    (session[n] == from_session[x] || BUG_session_unchecked) && \
     (from_epoch[x] == promised[n] || BUG_no_epoch_check) && \
     (!BUG_batch_epoch_compared || EPOCH_OF(batch[x]) >= promised[n]))
 
@@ -497,6 +498,9 @@ inline time_out(n) {
     session[n] > 0 && session[o] == session[n])
 #define LEASE_STANDS (lease[(key_holder - 1) & 1] && promised[(key_holder - 1) & 1] == key_epoch)
 
+/* A leader that gives its key back, in a switchover, reads no more on its lease before it asks etcd to. */
+#define MAY_RELEASE(n) (key_holder == n + 1 && key_epoch == promised[n] && BUG_released_while_reading)
+
 #include "tidy.h"
 #include "progress.h"
 
@@ -539,12 +543,14 @@ inline time_out(n) {
   STEP(CRASHES, crash(n, o); lose_survivor(n)) \
   STEP(SURVIVORS && survivor[n] != 0, crash(n, o); find_survivor(n); promised[n] = LAST_EPOCH(n)) \
   CHANGE_DISK(n, o) \
+  STEP(role[n] == LEADER && MAY_RELEASE(n), lease_ends()) \
   STEP(READS && role[n] == LEADER && !lease[n] && key_holder == n + 1 && key_epoch == promised[n], lease[n] = 1) \
   STEP(lease[n], lease[n] = 0) \
   STEP(READS && SAME_SESSION(n, o) && !trusts[n], trusts[n] = 1; bound[o] = 1) \
   STEP(trusts[n], trusts[n] = 0) \
   STEP(bound[n] && !trusts[o], bound[n] = 0) \
   STEP(late_answer[n], if :: role[n] == LEADER -> waits[n] = 0; unsettled[n] = 0 :: else fi; late_answer[n] = 0) \
+  STEP(BUG_shrink_forgotten && role[n] == LEADER && waits[n], waits[n] = 0) \
   STEP(BUG_settled_by_read && role[n] == LEADER && waits[n] && unsettled[n] && request[n] == 0 && \
        HOLDS_KEY(n, promised[n]) && insync == BIT(n), waits[n] = 0; unsettled[n] = 0)
 #if MESSAGES > 1
