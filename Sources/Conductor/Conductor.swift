@@ -377,13 +377,12 @@ extension Conductor: AssignmentSource {
         return vim.actionID == actionID && vim.reportedAt != nil
     }
 
-    /// The wanted actions that have reported at least once.
-    public func reportedActions() -> [VIMID: MonitorActionID] {
+    /// The wanted actions of all registered VIMs.
+    public func wantedActions() -> [VIMID: MonitorActionID] {
         read { table in
             var actions: [VIMID: MonitorActionID] = [:]
-            table.forEachWatch { id, watch in
-                if watch.reportedAt != nil { actions[id] = watch.actionID }
-            }
+            actions.reserveCapacity(table.registeredCount)
+            table.forEachWatch { id, watch in actions[id] = watch.actionID }
             return actions
         }
     }

@@ -104,8 +104,8 @@ public protocol AssignmentSource: Sendable {
     func assignment(of vimID: VIMID) -> MonitorAssignment?
     /// Whether an action is the wanted one and has reported: it was started, whoever remembers it.
     func hasReported(_ actionID: MonitorActionID, of vimID: VIMID) -> Bool
-    /// The wanted actions that have reported at least once: they were started, whoever remembers it.
-    func reportedActions() -> [VIMID: MonitorActionID]
+    /// The wanted actions of all registered VIMs.
+    func wantedActions() -> [VIMID: MonitorActionID]
 }
 
 /// Gives monitors what a probe needs and the assignment must not hold.

@@ -219,8 +219,6 @@ struct MistralFaultTests {
 
     /// Prints how long it took; no time decides this test.
     private func measured(_ what: String, _ body: () async throws -> Void) async throws {
-        let took = try await ContinuousClock().measure { try await body() }
-        let deadlines = (took / MistralFleet.deadline * 10).rounded() / 10
-        print("Mistral: \(what): healed after \(deadlines) deadlines (\(took))")
+        try await healing("Mistral", what, deadline: MistralFleet.deadline, body)
     }
 }

@@ -11,12 +11,19 @@ struct WorkerFaultTests {
             try await site.withServer { server in
                 try await site.withWorker("only") { _ in
                     let ids = try await site.registerVIMs(with: server)
+                    let fault = try await server.lastPosition()
                     try await site.broker.kill9()
                     // Longer than actions may be silent while they can be heard.
-                    try await Task.sleep(for: .seconds(8))
+                    try await Task.sleep(for: WorkerSite.deadline * 4 / 3)
                     let position = try await server.lastPosition()
-                    try await site.broker.start()
-                    try await server.waitForReports(1, on: ids, since: position)
+                    try await healing(
+                        "Workers", "broker killed -9, started again after more than a deadline",
+                        deadline: WorkerSite.deadline
+                    ) {
+                        try await site.broker.start()
+                        try await server.waitForReports(1, on: ids, since: position)
+                    }
+                    try await server.expectHealedWithinTwoDeadlines(ids, since: fault)
                     try await server.expectWatched(ids, at: site.vim)
                 }
             }
@@ -36,12 +43,52 @@ struct WorkerFaultTests {
                         return (ids, before)
                     }
                     try await site.withServer { server in
-                        try await server.waitForReports(3, on: ids, since: try await server.lastPosition())
+                        try await healing(
+                            "Workers", "conductor killed -9, started again", deadline: WorkerSite.deadline
+                        ) {
+                            try await server.waitForReports(
+                                3, on: ids, since: try await server.lastPosition())
+                        }
                         #expect(try await server.actionIDs(of: ids) == before)
                         let loads = try await server.workerLoads()
                         #expect(loads.values.reduce(0, +) == WorkerSite.vimCount, "\(loads)")
                         try await server.expectWatched(ids, at: site.vim)
                     }
+                }
+            }
+        }
+    }
+
+    @Test(
+        "What a worker carries and has not reported yet is nobody else's under a new conductor"
+    )
+    func conductorKilledBeforeFirstReports() async throws {
+        // A probe of this VIM waits for its answer as long as it may.
+        try await withWorkerSite(["--delay", "300"]) { site in
+            try await site.withWorker("first") { worker in
+                let (id, actions) = try await site.withServer(reportInterval: 40) { server in
+                    var vim = standInVIM("slow", at: site.vim.url).object
+                    vim["extra"] = ["monitor": ["timeout": 120]]
+                    let id = try await server.register(.object(vim))
+                    try await eventually("the worker carries it") {
+                        try await server.workerLoads() == ["first": 1]
+                    }
+                    let actions = try await server.actionIDs(of: [id])
+                    // It cannot tell the next conductor what it carries before somebody else asks.
+                    worker.signal(SIGSTOP)
+                    server.process.signal(SIGKILL)
+                    return (id, actions)
+                }
+                try await site.withServer(reportInterval: 40) { server in
+                    #expect(try await askToCarry(id, actions, at: site.broker.url) == ["elsewhere"])
+                    worker.signal(SIGCONT)
+                    try await site.withWorker("second") { _ in
+                        try await eventually("both are known, and the first still carries it") {
+                            try await server.workerLoads() == ["first": 1, "second": 0]
+                        }
+                    }
+                    #expect(try await server.actionIDs(of: [id]) == actions)
+                    #expect(try await server.reports(since: 0) == [])
                 }
             }
         }

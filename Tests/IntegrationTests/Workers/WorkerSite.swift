@@ -5,6 +5,8 @@ import Testing
 /// What servers and workers of one test share: a broker, a stand-in VIM, a directory.
 struct WorkerSite: Sendable {
     static let vimCount = 6
+    /// Actions are lost after so much silence: three report intervals of two seconds.
+    static let deadline = Duration.seconds(6)
 
     let broker: RunningBroker
     /// The endpoint of all VIMs.
@@ -13,11 +15,11 @@ struct WorkerSite: Sendable {
 
     /// Runs a server with workers; the next one finds what the last one stored.
     func withServer<Result: Sendable>(
-        _ body: (RunningServer) async throws -> Result
+        reportInterval: Int = 2, _ body: (RunningServer) async throws -> Result
     ) async throws -> Result {
-        // Actions are lost after six seconds of silence.
         let options =
-            rpcOptions(broker.url) + quickMonitors + ["--workflows", "workers", "--report-interval", "2"]
+            rpcOptions(broker.url) + quickMonitors
+            + ["--workflows", "workers", "--report-interval", "\(reportInterval)"]
         return try await Harness.withServer(dataDirectory: directory + "/data", arguments: options, body)
             .result
     }

@@ -42,10 +42,15 @@ struct WorkerTests {
                     let before = try await server.actionIDs(of: ids)
                     try await site.withWorker("second") { second in
                         try await server.waitForSharedLoad()
+                        let fault = try await server.lastPosition()
                         second.signal(SIGKILL)
-                        try await eventually("the first carries all") {
-                            try await server.workerLoads()["first"] == WorkerSite.vimCount
+                        try await healing("Workers", "worker killed -9", deadline: WorkerSite.deadline) {
+                            try await eventually("the first carries all") {
+                                try await server.workerLoads()["first"] == WorkerSite.vimCount
+                            }
+                            try await server.waitForReports(1, on: ids, since: fault)
                         }
+                        try await server.expectHealedWithinTwoDeadlines(ids, since: fault)
                     }
                     #expect(try await server.actionIDs(of: ids) != before)
                     let assigned = try await server.auditLog("--type", "vim.monitor_assigned")

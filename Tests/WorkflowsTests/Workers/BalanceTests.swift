@@ -91,6 +91,28 @@ struct BalanceTests {
         #expect(world.unwatched.isEmpty)
     }
 
+    @Test("What runs and has not reported yet goes on under a new conductor, in one worker and under its id")
+    func restartBeforeFirstReports() {
+        var world = WorkerSimulation(seed: 7)
+        _ = world.startWorker(capacity: 1_000)
+        world.run(seconds: 20)
+        world.register(300)
+        while world.workers.values.flatMap(\.running).count < 300 { world.run(seconds: 1) }
+        let running = world.workers.values.flatMap(\.running)
+        #expect(world.reported.count < 150)
+        // It has room, and hears of tickets before the other has said what it carries.
+        _ = world.startWorker(capacity: 1_000)
+        world.restartConductor()
+        world.run(seconds: 40)
+        #expect(world.doubleCount == 0)
+        #expect(
+            world.wanted.allSatisfy { wanted in
+                running.contains { $0.key == wanted.key && $0.value == wanted.value.actionID }
+            })
+        world.run(seconds: 300)
+        #expect(world.doubleCount == 0 && world.unwatched.isEmpty)
+    }
+
     @Test(
         "After any number of deaths, restarts and changes all VIMs are watched once, evenly, and it stays so",
         arguments: 0..<12)

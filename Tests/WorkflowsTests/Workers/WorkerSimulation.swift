@@ -26,6 +26,8 @@ struct WorkerSimulation {
     var wanted: [VIMID: MonitorAssignment] = [:]
     /// Actions that have reported.
     var reported: Set<MonitorActionID> = []
+    /// What the reconciler of this conductor has launched or found.
+    private var handed: [VIMID: MonitorActionID] = [:]
     var queue: [MonitorTicket] = []
     var workers: [WorkerID: Process] = [:]
     var now = Duration.zero
@@ -115,8 +117,12 @@ struct WorkerSimulation {
 
     /// A new conductor, which remembers nothing of workers.
     mutating func restartConductor() {
-        desk = WorkerDesk(WorkerSimulation.settings(epoch: UInt64(now.components.seconds)))
+        desk = WorkerDesk(
+            WorkerSimulation.settings(epoch: UInt64(now.components.seconds)),
+            inherited: wanted.mapValues(\.actionID))
         desk.connection(isUp: true, now: now)
+        handed = [:]
+        reconcile()
     }
 
     // MARK: What happens by itself
@@ -134,8 +140,15 @@ struct WorkerSimulation {
             deliver(to: id)
             ask(id)
         }
-        for worker in workers.values { reported.formUnion(worker.running.values) }
+        reportSome()
         if Int.random(in: 0..<30, using: &random) == 0 { reconcile() }
+    }
+
+    /// First reports take their time: half a minute on the average.
+    private mutating func reportSome() {
+        let new = workers.values.flatMap(\.running.values).filter { !reported.contains($0) }
+        for action in new.sorted(by: { $0.value < $1.value })
+        where Int.random(in: 0..<30, using: &random) == 0 { reported.insert(action) }
     }
 
     mutating func run(seconds: Int) { for _ in 0..<seconds { tick() } }
@@ -152,22 +165,26 @@ struct WorkerSimulation {
     }
 
     private mutating func reconcile() {
-        let running = wanted.mapValues(\.actionID).filter { reported.contains($0.value) }
-        let shown = desk.sightings(of: nil, reported: { running }, now: now)
+        let shown = desk.sightings(of: nil, now: now)
         for (id, sightings) in shown {
-            for sighting in sightings where wanted[id]?.actionID != sighting.actionID {
-                desk.stop(MonitorTicket(id, sighting.actionID))
+            for sighting in sightings {
+                if wanted[id]?.actionID == sighting.actionID {
+                    handed[id] = sighting.actionID
+                } else {
+                    desk.stop(MonitorTicket(id, sighting.actionID))
+                }
             }
         }
         for (id, assignment) in wanted.sorted(by: { $0.key.value < $1.key.value })
         where shown[id]?.contains(where: { $0.actionID == assignment.actionID }) != true {
             var assignment = assignment
-            // It ran and nobody shows it: it is never started a second time under its id.
-            if reported.contains(assignment.actionID) {
+            // It was there and nobody shows it: it is never started a second time under its id.
+            if reported.contains(assignment.actionID) || handed[id] == assignment.actionID {
                 moveCount += 1
                 assignment.actionID = MonitorActionID(freshID())
                 wanted[id] = assignment
             }
+            handed[id] = assignment.actionID
             if desk.launch(assignment, now: now) { queue.append(MonitorTicket(id, assignment.actionID)) }
         }
     }
@@ -204,8 +221,11 @@ struct WorkerSimulation {
 
     private mutating func answer(_ ticket: MonitorTicket, to id: WorkerID, isCarried: Bool) -> TakeAnswer {
         let wanted = wanted[ticket.vimID]
-        let runsElsewhere = !isCarried && reported.contains(ticket.actionID)
-        return switch desk.take(ticket, by: id, wanted: wanted, runsElsewhere: runsElsewhere) {
+        return
+            switch desk.take(
+                ticket, by: id, wanted: wanted, isCarried: isCarried,
+                hasReported: reported.contains(ticket.actionID))
+        {
         case .stale: .stale
         case .elsewhere: .elsewhere
         case .carry(let assignment): .carry(assignment, credentials: nil)
@@ -228,7 +248,7 @@ struct WorkerSimulation {
             workers[id]?.running[assignment.vimID] = assignment.actionID
         }
         guard !steps.release.isEmpty else { return }
-        let released = steps.release.filter { desk.released($0, by: id, now: now) }
+        let released = steps.release.filter { desk.released($0, by: id) }
         if let after = workers[id]?.core.released(steps.release) { perform(after, on: id) }
         for ticket in released where wanted[ticket.vimID]?.actionID == ticket.actionID {
             moveCount += 1

@@ -11,6 +11,8 @@ struct AssignmentBook {
         var holder: WorkerID?
         /// When its ticket was last written; nil if it has to be, again.
         var writtenAt: Duration?
+        /// Whoever carried it gave it back: a successor is on its way.
+        var isGivenBack = false
     }
 
     private var entries: [VIMID: Entry] = [:]
@@ -30,6 +32,11 @@ struct AssignmentBook {
         entries[ticket.vimID].flatMap { $0.actionID == ticket.actionID ? $0.holder : nil }
     }
     func load(of worker: WorkerID) -> Int { loads[worker] ?? 0 }
+    /// Whether the action was given out and nobody has had it.
+    func isOffered(_ ticket: MonitorTicket) -> Bool {
+        guard let entry = entries[ticket.vimID], entry.actionID == ticket.actionID else { return false }
+        return entry.holder == nil && !entry.isGivenBack
+    }
 
     // MARK: What the reconciler wants
 
@@ -63,7 +70,7 @@ struct AssignmentBook {
     mutating func takeUnwritten(now: Duration, life: Duration, max: Int) -> [MonitorTicket] {
         guard waitingCount > 0 else { return [] }
         var tickets: [MonitorTicket] = []
-        for (vimID, entry) in entries where entry.holder == nil {
+        for (vimID, entry) in entries where entry.holder == nil && !entry.isGivenBack {
             if let writtenAt = entry.writtenAt, now - writtenAt < life { continue }
             tickets.append(MonitorTicket(vimID, entry.actionID))
             if tickets.count == max { break }
@@ -106,14 +113,13 @@ struct AssignmentBook {
     }
 
     /// A worker no longer carries the action; false if it is another's.
-    mutating func release(_ ticket: MonitorTicket, by worker: WorkerID, now: Duration) -> Bool {
+    mutating func release(_ ticket: MonitorTicket, by worker: WorkerID) -> Bool {
         settleNotice(ticket, of: worker)
         guard let entry = entries[ticket.vimID] else { return true }
         guard entry.actionID == ticket.actionID else { return false }
         guard entry.holder == nil || entry.holder == worker else { return false }
         dropHolder(of: ticket.vimID)
-        // A successor is on its way: nobody is offered this one again.
-        entries[ticket.vimID]?.writtenAt = now
+        entries[ticket.vimID]?.isGivenBack = true
         return true
     }
 

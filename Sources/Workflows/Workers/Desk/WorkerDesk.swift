@@ -47,25 +47,26 @@ struct WorkerDesk {
     private var roster: WorkerRoster
     /// When the workers could first be heard; nil while they cannot.
     private var hearingSince: Duration?
+    /// What was wanted when this conductor began: an earlier one may have given it out, and no one knows to
+    /// whom until the workers have had time to say so.
+    private var inherited: [VIMID: MonitorActionID]
     private(set) var isUp = false
     private var isShort = false
 
-    init(_ settings: Settings) {
+    /// - Parameter inherited: the actions that are wanted as this conductor begins.
+    init(_ settings: Settings, inherited: [VIMID: MonitorActionID] = [:]) {
         self.settings = settings
+        self.inherited = inherited
         roster = WorkerRoster(announceInterval: settings.announceInterval, epoch: settings.epoch)
     }
 
     // MARK: The reconciler's side
 
-    /// What was given out, as far as it is known.
-    ///
-    /// - Parameter reported: the wanted actions that have reported before. A new conductor believes that they
-    ///   run until those who carry them have had time to say so.
-    func sightings(
-        of vims: Set<VIMID>?, reported: () -> [VIMID: MonitorActionID], now: Duration
-    ) -> [VIMID: [MonitorSighting]] {
+    /// What was given out, as far as it is known: a new conductor believes that what it found runs, until
+    /// those who carry it have had time to say so.
+    func sightings(of vims: Set<VIMID>?, now: Duration) -> [VIMID: [MonitorSighting]] {
         var actions = book.actions
-        if isGathering(now: now) { actions.merge(reported()) { known, _ in known } }
+        if isGathering(now: now) { actions.merge(inherited) { known, _ in known } }
         if let vims { actions = actions.filter { vims.contains($0.key) } }
         return actions.mapValues { [MonitorSighting($0)] }
     }
@@ -87,7 +88,10 @@ struct WorkerDesk {
     }
 
     /// The action is not wanted any more.
-    mutating func stop(_ ticket: MonitorTicket) { book.withdraw(ticket) }
+    mutating func stop(_ ticket: MonitorTicket) {
+        book.withdraw(ticket)
+        if inherited[ticket.vimID] == ticket.actionID { inherited[ticket.vimID] = nil }
+    }
 
     // MARK: The workers' side
 
@@ -110,32 +114,35 @@ struct WorkerDesk {
 
     /// A worker asks for an action.
     ///
+    /// Nobody is given what somebody was given before, be it by an earlier conductor: two would run under one
+    /// id. A ticket that is left over starts nothing; what nobody carries gets a successor.
     /// - Parameters:
     ///   - wanted: what the VIM wants of its action; nil if it is not registered.
-    ///   - runsElsewhere: whether the action has reported although this worker does not carry it. Somebody
-    ///     was given it, perhaps by a conductor before this one: a ticket that is left over starts nothing a
-    ///     second time under one id. If nobody carries it, it gets a successor.
+    ///   - isCarried: whether the worker says that it carries it already.
+    ///   - hasReported: whether the action has reported.
     mutating func take(
-        _ ticket: MonitorTicket, by worker: WorkerID, wanted: MonitorAssignment?, runsElsewhere: Bool
+        _ ticket: MonitorTicket, by worker: WorkerID, wanted: MonitorAssignment?, isCarried: Bool,
+        hasReported: Bool
     ) -> Verdict {
         guard var wanted, wanted.actionID == ticket.actionID else {
             book.refuse(ticket, to: worker)
             return .stale
         }
-        if let holder = book.holder(of: ticket), holder != worker, roster.isThere(holder) {
+        let holder = book.holder(of: ticket)
+        if holder != worker {
             // It may have lost the answer by which it got it: then it says that it does not carry it.
-            book.note(ticket, for: holder)
-            return .elsewhere
+            if let holder { book.note(ticket, for: holder) }
+            let isAnothers = holder.map(roster.isThere) ?? false
+            guard isCarried ? !isAnothers : book.isOffered(ticket) && !hasReported else { return .elsewhere }
         }
-        if runsElsewhere { return .elsewhere }
         book.take(ticket, by: worker)
         wanted.settings = wanted.settings.filled(from: settings.defaults)
         return .carry(wanted)
     }
 
     /// A worker gives an action back; false if it is not its own, so that nothing follows.
-    mutating func released(_ ticket: MonitorTicket, by worker: WorkerID, now: Duration) -> Bool {
-        book.release(ticket, by: worker, now: now)
+    mutating func released(_ ticket: MonitorTicket, by worker: WorkerID) -> Bool {
+        book.release(ticket, by: worker)
     }
 
     /// A worker said goodbye.
@@ -171,6 +178,7 @@ struct WorkerDesk {
     /// Forgets, and returns, the workers that fell silent.
     mutating func forgetSilent(now: Duration) -> [WorkerFacts] {
         guard isUp else { return [] }
+        if !isGathering(now: now) { inherited = [:] }
         let silent = roster.forgetSilent(now: now)
         for facts in silent { book.forget(facts.id) }
         return silent

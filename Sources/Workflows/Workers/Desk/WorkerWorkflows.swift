@@ -83,7 +83,7 @@ package final class WorkerWorkflows: MonitorBackend, ProbeJournal {
         registry: any AssignmentSource, credentials: any CredentialSource,
         submitter: any CommandSubmitter, logger: Logger
     ) {
-        desk = Mutex(WorkerDesk(settings))
+        desk = Mutex(WorkerDesk(settings, inherited: registry.wantedActions()))
         self.writer = writer
         self.registry = registry
         self.credentials = credentials
@@ -157,7 +157,7 @@ package final class WorkerWorkflows: MonitorBackend, ProbeJournal {
 extension WorkerWorkflows {
     /// What was given out.
     package func sightings(of vims: Set<VIMID>?) async -> [VIMID: [MonitorSighting]] {
-        desk.withLock { $0.sightings(of: vims, reported: registry.reportedActions, now: now) }
+        desk.withLock { $0.sightings(of: vims, now: now) }
     }
 
     /// Writes the action's ticket.
@@ -253,9 +253,10 @@ extension WorkerWorkflows {
 
     private func answer(_ ticket: MonitorTicket, of call: TakeCall) async -> TakeAnswer {
         let wanted = registry.assignment(of: ticket.vimID)
-        let runs = !call.areCarried && registry.hasReported(ticket.actionID, of: ticket.vimID)
+        let hasReported = registry.hasReported(ticket.actionID, of: ticket.vimID)
         switch desk.withLock({
-            $0.take(ticket, by: call.worker, wanted: wanted, runsElsewhere: runs)
+            $0.take(
+                ticket, by: call.worker, wanted: wanted, isCarried: call.areCarried, hasReported: hasReported)
         }) {
         case .stale: return .stale
         case .elsewhere: return .elsewhere
@@ -275,7 +276,7 @@ extension WorkerWorkflows {
     private func answer(_ call: ReleaseCall, _ reply: Reply) async {
         let facts = call.leaves ? desk.withLock { $0.left(call.worker) } : nil
         let released = desk.withLock { desk in
-            call.tickets.filter { desk.released($0, by: call.worker, now: now) }
+            call.tickets.filter { desk.released($0, by: call.worker) }
         }
         await withTaskGroup(of: Void.self) { group in
             for ticket in released {
