@@ -165,7 +165,7 @@ let package = Package(
             name: "Recording", dependencies: ["Registry", "EventLog", "Projections", "Samples"],
             path: "Tests/Fixtures/Recording", swiftSettings: settings),
         tests("EncodingsTests", ["Encodings"]),
-        tests("AMQPTests", ["AMQP"]),
+        tests("AMQPTests", ["AMQP", "CRabbitMQ"]),
         tests("OsloMessagingTests", ["OsloMessaging", "AMQP", "Encodings"]),
         tests(
             "RPCRequestsTests",

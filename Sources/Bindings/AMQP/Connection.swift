@@ -13,6 +13,8 @@ package final class Connection {
     package static let bodyByteMax = 1 << 20
     /// So long may connecting, and each answer of the broker to a declaration, take.
     package static let answerTimeout = Duration.seconds(5)
+    /// Gathered frames are written when they are so many bytes.
+    private static let gatheredByteMax = 256 << 10
     /// Messages taken in before their answers get a turn.
     private static let messageMaxPerTurn = 512
 
@@ -29,7 +31,11 @@ package final class Connection {
     /// Which connection of its session, from 1.
     package let number: UInt64
     private let state: amqp_connection_state_t
+    private let isEncrypted: Bool
     private var assembly = MessageAssembly()
+    /// What ``together(_:)`` gathers.
+    private var outgoing = FrameBuffer(frameByteMax: 4_096)
+    private var isGathering = false
     private var isBroken = false
 
     /// Connects and logs in; blocks for some seconds at most.
@@ -45,6 +51,7 @@ package final class Connection {
             throw AMQPError(.library(AMQP_STATUS_NO_MEMORY.rawValue), while: "connecting to \(host)")
         }
         self.state = state
+        isEncrypted = url.tls != nil
         var timeout = timeval(Connection.answerTimeout)
         amqp_set_rpc_timeout(state, &timeout)
         amqp_set_handshake_timeout(state, &timeout)
@@ -55,6 +62,7 @@ package final class Connection {
             isBroken = true
             throw error
         }
+        outgoing = FrameBuffer(frameByteMax: Int(amqp_get_frame_max(state)))
     }
 
     deinit { amqp_destroy_connection(state) }
@@ -190,10 +198,22 @@ package final class Connection {
 
     // MARK: Sending
 
-    /// Hands a message to the broker; it is on its way when this returns.
+    /// Hands a message to the broker; it is on its way when this, or ``together(_:)`` around it, returns.
     package func publish(_ publication: Publication, on channel: UInt16 = 1) throws(AMQPError) {
+        let action = "publishing to \(publication.routingKey)"
+        guard isGathering else {
+            return try check(Connection.publish(publication, on: channel, of: state), while: action)
+        }
+        do throws(AMQPError) { try outgoing.publish(publication, on: channel) } catch { throw broken(error) }
+        if outgoing.bytes.count >= Connection.gatheredByteMax { try flush() }
+    }
+
+    /// Writes a message frame by frame, as the library does.
+    static func publish(
+        _ publication: Publication, on channel: UInt16, of state: amqp_connection_state_t
+    ) -> Int32 {
         let expiration = publication.expirationMilliseconds.map(String.init) ?? ""
-        let status = withBytes(publication.exchange, publication.routingKey) { exchange, key in
+        return withBytes(publication.exchange, publication.routingKey) { exchange, key in
             withBytes(expiration, "") { expiration, _ in
                 publication.body.withUnsafeBytes { body -> Int32 in
                     var properties = Connection.properties(isPersistent: publication.isPersistent)
@@ -207,13 +227,13 @@ package final class Connection {
                 }
             }
         }
-        try check(status, while: "publishing to \(publication.routingKey)")
     }
 
     /// Tells the broker that a delivery is done with.
     package func acknowledge(
         _ number: UInt64, isMultiple: Bool = false, on channel: UInt16 = 1
     ) throws(AMQPError) {
+        if isGathering { return outgoing.acknowledge(number, isMultiple: isMultiple, on: channel) }
         try check(amqp_basic_ack(state, channel, number, isMultiple ? 1 : 0), while: "acknowledging")
     }
 
@@ -224,16 +244,53 @@ package final class Connection {
         try check(amqp_basic_reject(state, channel, number, requeues ? 1 : 0), while: "rejecting")
     }
 
-    /// Sends what `body` sends in as few packets as possible.
+    /// Sends what `body` publishes and acknowledges in as few packets, and calls of the kernel, as possible.
+    ///
+    /// `body` does nothing else with the connection.
     package func together(_ body: () throws(AMQPError) -> Void) throws(AMQPError) {
-        setCork(1)
-        defer { setCork(0) }
+        // The library keeps to itself how it encrypts: there the kernel alone can gather.
+        if isEncrypted {
+            setCork(1)
+            defer { setCork(0) }
+            return try body()
+        }
+        isGathering = true
+        defer {
+            isGathering = false
+            outgoing.removeAll()
+        }
         try body()
+        try flush()
     }
 
     private func setCork(_ isOn: Int32) {
         var value = isOn
         setsockopt(socket, Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Writes what was gathered, past the library; it holds back nothing of its own.
+    private func flush() throws(AMQPError) {
+        let (socket, patience) = (socket, heartbeatSeconds > 0 ? Int32(heartbeatSeconds) * 2_000 : -1)
+        let status = outgoing.bytes.withUnsafeBytes { bytes -> Int32 in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = send(
+                    socket, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count,
+                    Int32(MSG_NOSIGNAL))
+                if count >= 0 {
+                    rest = rest.dropFirst(count)
+                } else if errno == EAGAIN {
+                    // As the library: waited for as long as a broker that says nothing.
+                    var descriptor = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
+                    if poll(&descriptor, 1, patience) == 0 { return AMQP_STATUS_HEARTBEAT_TIMEOUT.rawValue }
+                } else if errno != EINTR {
+                    return AMQP_STATUS_SOCKET_ERROR.rawValue
+                }
+            }
+            return 0
+        }
+        outgoing.removeAll()
+        try check(status, while: "sending")
     }
 
     private static func properties(isPersistent: Bool) -> amqp_basic_properties_t {
