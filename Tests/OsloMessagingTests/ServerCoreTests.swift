@@ -150,6 +150,36 @@ struct ServerCoreTests {
         #expect(core.takeOutput().replies.count == 1)
     }
 
+    @Test(
+        "A sign of life is not kept while the broker is away, nor does it come back"
+    )
+    mutating func signOfLife() throws {
+        _ = try #require(deliver(call(monitor: 4)))
+        _ = core.tick(start + .seconds(2))
+        #expect(core.takeOutput().replies.map(\.isMandatory) == [false])
+        core.disconnected()
+        _ = core.tick(start + .seconds(4))
+        _ = core.tick(start + .seconds(6))
+        core.connected(2)
+        #expect(core.takeOutput().replies.isEmpty)
+        _ = core.tick(start + .seconds(8))
+        #expect(core.takeOutput().replies.count == 1)
+    }
+
+    @Test(
+        "Who names a reply queue that cannot be gets no answer, and its message does not stay")
+    mutating func longReplyQueue() {
+        var request = call()
+        request.replyTo = ReplyAddress(queue: String(repeating: "q", count: 256), messageID: "m")
+        #expect(deliver(request) == nil)
+        let output = core.takeOutput()
+        #expect(output.replies.isEmpty && output.acknowledgements.count == 1)
+        #expect(core.statistics.malformedCount == 1)
+        request.replyTo = ReplyAddress(queue: String(repeating: "q", count: 255), messageID: "m")
+        request.uniqueID = "other"
+        #expect(deliver(request) != nil)
+    }
+
     @Test("A call monitored for less than two seconds gets no sign of life")
     mutating func shortMonitor() throws {
         _ = try #require(deliver(call(monitor: 1.5)))

@@ -34,6 +34,9 @@ package struct RPCRequest: Hashable, Sendable {
 
 /// Which call of which client an answer belongs to.
 package struct ReplyAddress: Hashable, Sendable {
+    /// A queue's name is no longer: what nobody can publish to is no address.
+    static let queueByteMax = 255
+
     /// The client's queue; its name means nothing to us.
     package var queue: String
     /// The client's name for the call.
@@ -83,6 +86,9 @@ extension RPCRequest {
         guard let members = payload.object else { throw MessageFault("the message is no object") }
         var address: ReplyAddress?
         if let id = members["_msg_id"]?.string, let queue = members["_reply_q"]?.string {
+            guard queue.utf8.count <= ReplyAddress.queueByteMax else {
+                throw MessageFault("the reply queue's name is longer than any queue's")
+            }
             address = ReplyAddress(queue: queue, messageID: id)
         }
         guard let method = members["method"]?.string else {

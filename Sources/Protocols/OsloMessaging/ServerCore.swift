@@ -51,6 +51,7 @@ package struct ServerCore {
     private let methods: Set<String>
     private let replyPrefix: String
     private var connection: UInt64 = 0
+    private var isConnected = false
     private var ledger = AcknowledgementLedger()
     private var duplicates = DuplicateWindow()
     private var pending: [CallID: Pending] = [:]
@@ -95,12 +96,14 @@ package struct ServerCore {
     /// A connection is set up; deliveries of earlier ones can no longer be acknowledged.
     package mutating func connected(_ number: UInt64) {
         connection = number
+        isConnected = true
         ledger = AcknowledgementLedger()
     }
 
     /// The connection is gone: the broker will deliver again what was not acknowledged, and it must not be
     /// taken for a second copy then.
     package mutating func disconnected() {
+        isConnected = false
         for entry in pending.values { duplicates.forget(entry.uniqueID) }
     }
 
@@ -168,9 +171,8 @@ package struct ServerCore {
                 monitor.next = now + monitor.interval
                 entry.monitor = monitor
                 pending[id] = entry
-                send(
-                    RPCReply(messageID: address.messageID, outcome: .success(.null), isEnding: false), address
-                )
+                // Worth nothing later: neither kept for the next connection nor tried again.
+                if isConnected { sendSignOfLife(to: address) }
             }
             next = min(next ?? monitor.next, monitor.next)
         }
@@ -221,9 +223,17 @@ package struct ServerCore {
     }
 
     private mutating func send(_ reply: RPCReply, _ address: ReplyAddress) {
+        outbox.append(Publication(reply: body(of: reply), to: address.queue))
+    }
+
+    private mutating func sendSignOfLife(to address: ReplyAddress) {
+        let sign = RPCReply(messageID: address.messageID, outcome: .success(.null), isEnding: false)
+        outbox.append(Publication(exchange: "", routingKey: address.queue, body: body(of: sign)))
+    }
+
+    private mutating func body(of reply: RPCReply) -> [UInt8] {
         replyCount += 1
-        let id = replyPrefix + String(replyCount, radix: 16)
-        outbox.append(Publication(reply: reply.body(uniqueID: id), to: address.queue))
+        return reply.body(uniqueID: replyPrefix + String(replyCount, radix: 16))
     }
 
     private mutating func finish(_ tag: DeliveryTag) {

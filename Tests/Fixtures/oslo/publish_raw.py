@@ -89,6 +89,7 @@ def main():
         (good, "application/x-python-serialize", "binary"),
         (good.decode().encode("utf-16"), "application/json", "utf-16"),
         (json.dumps("x" * 3_000_000).encode(), "application/json", "utf-8"),
+        (call("q" * 256, vim_id, action_id), "application/json", "utf-8"),
     ]
     for body, content_type, content_encoding in unanswerable:
         sender.publish(body, content_type, content_encoding)

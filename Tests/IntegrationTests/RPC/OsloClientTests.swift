@@ -74,6 +74,8 @@ struct OsloClientTests {
         #expect(finished.exitCode == 0, "\(finished.errorOutput)")
         let told = try JSON(text: finished.output)
         #expect(told["answerable"] == [true, true, true])
+        let refused = server.process.logText()
+        #expect(!refused.contains("the connection to the broker is lost"), "\(refused)")
         #expect(told["duplicates"] == ["REACHABLE"])
         #expect(told["late"] == ["REACHABLE"])
         // The copies, the late one and the one whose client is gone.
