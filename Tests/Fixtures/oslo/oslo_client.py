@@ -4,6 +4,7 @@ usage: oslo_client.py URL [--config FILE]
 
 Standard input is a JSON list of {"name", "method", "args"} with, where it differs from the conductor's, "target"
 (exchange, topic, server, version, namespace, fanout), "prepare" (timeout, call_monitor_timeout) and "cast": true.
+Each answer also tells the "signs_of_life" that came before it.
 """
 
 import argparse
@@ -17,6 +18,22 @@ import oslo_messaging  # noqa: E402
 from oslo_config import cfg  # noqa: E402
 
 logging.basicConfig(level=logging.CRITICAL)
+
+
+class SignsOfLife(logging.Handler):
+    """Counts what the library says of call-monitor heartbeats; nothing else of it shows them."""
+
+    count = 0
+
+    def emit(self, record):
+        self.count += "heartbeat received" in record.getMessage()
+
+
+signs = SignsOfLife()
+driver = logging.getLogger("oslo_messaging._drivers.amqpdriver")
+driver.setLevel(logging.DEBUG)
+driver.propagate = False
+driver.addHandler(signs)
 
 
 def client_of(transport, target):
@@ -39,6 +56,12 @@ def outcome(transport, wish):
         return {"error": type(error).__name__, "message": str(error)}
 
 
+def told(transport, wish):
+    signs.count = 0
+    result = outcome(transport, wish)
+    return {**result, "signs_of_life": signs.count}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
@@ -46,7 +69,7 @@ def main():
     options = parser.parse_args()
     cfg.CONF(["--config-file", options.config] if options.config else [])
     transport = oslo_messaging.get_rpc_transport(cfg.CONF, url=options.url)
-    print(json.dumps({wish["name"]: outcome(transport, wish) for wish in json.load(sys.stdin)}))
+    print(json.dumps({wish["name"]: told(transport, wish) for wish in json.load(sys.stdin)}))
     transport.cleanup()
 
 

@@ -1,6 +1,6 @@
-"""Measures update_vim over RabbitMQ: Vedette, a bare echo server in C and a Python conductor, in turn.
+"""Measures update_vim over RabbitMQ: Vedette, bare servers in C and a Python conductor, in turn.
 
-All three serve the same topic of the same broker, one at a time, in interleaved rounds; the load comes from a
+All of them serve the same topic of the same broker, one at a time, in interleaved rounds; the load comes from a
 program in C. Processor time is the server process's own. Started by tools/benchmarks/run rpc.
 """
 
@@ -53,12 +53,16 @@ def vedette(options, directory, port):
     return server, (vims[0]["id"], ask(f"/vedette/v1/vims/{vims[0]['id']}")["vim"]["action_id"])
 
 
-def echo(options, directory, port):
+def echo(options, directory, port, *file):
     log = directory / "echo.log"
     log.write_text("")
-    server = Running([options.echo, str(port)], log)
+    server = Running([options.echo, str(port), *file], log)
     wait_for("the echo is ready", lambda: "ready" in log.read_text())
     return server, IDS
+
+
+def syncing(options, directory, port):
+    return echo(options, directory, port, str(directory / "synced"))
 
 
 def peer(options, directory, port):
@@ -80,7 +84,7 @@ def load(options, port, ids, outstanding, seconds, rate=0):
 
 def measure(options, port, directory):
     found = {}
-    servers = {"vedette": vedette, "echo": echo, "peer": peer}
+    servers = {"vedette": vedette, "echo": echo, "syncing": syncing, "peer": peer}
     for number in range(options.rounds):
         for name, start in servers.items():
             if name == "peer" and not options.dsn:
@@ -112,7 +116,7 @@ def report(found, options):
                 row[key] = round(median(results, key), 1)
         row["lost"] = sum(result["lost"] for result in results)
         row["refused"] = sum(result["refused"] for result in results)
-        for other in ("echo", "peer"):
+        for other in ("echo", "syncing", "peer"):
             pairs = list(zip(results, found.get((other, load_name), [])))
             if name == "vedette" and pairs:
                 key = "p99_us" if load_name == "100/s" else "rate"
@@ -124,9 +128,13 @@ def report(found, options):
         return
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
     columns = ["server", "load", "rate", "p50_us", "p99_us", "cpu_us", "lost", "refused"]
-    columns += ["rate_to_echo", "rate_to_peer", "p99_us_to_echo", "p99_us_to_peer"]
     for row in [dict(zip(columns, columns)), *rows]:
         print("  ".join(f"{row.get(column, ''):>10}" for column in columns))
+    print("vedette to the others, medians of the rounds' ratios:")
+    for row in rows:
+        ratios = {key: value for key, value in row.items() if "_to_" in key}
+        if ratios:
+            print(f"{row['load']:>10}  " + "  ".join(f"{key} {value}" for key, value in ratios.items()))
 
 
 def main():
