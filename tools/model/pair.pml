@@ -279,7 +279,8 @@ inline see_key(n) {
 }
 
 /* Rules 3 and 4. A promise binds whoever gave it after the answer was sent, too. */
-#define MAY_ENTER(n) (request[n] == TAKEN && end[n] < WRITABLE && (!bound[n] || BUG_promise_binds_only_takes || BUG_promise_broken))
+#define MAY_ENTER(n) (request[n] == TAKEN && end[n] < WRITABLE && \
+    (!bound[n] || BUG_promise_binds_only_takes || BUG_promise_broken))
 inline enter(n) {
   if
   :: FRESH(n, answer_epoch[n]) ->

@@ -29,7 +29,7 @@
 #define BUG_served_too_early             (planted == 28) /* rule 10: reads before epoch_started is acknowledged */
 #define BUG_key_names_node               (planted == 29) /* rule 2: leader names a node, whatever log it has now */
 #define BUG_stranger_counts              (planted == 30) /* rule 10: the peer counts, whatever log it has now */
-#define BUG_session_unchecked            (planted == 31) /* rule 8: older sessions, too; harmless: they send the same batches */
+#define BUG_session_unchecked            (planted == 31) /* rule 8: older sessions, too; harmless */
 #define BUG_shrink_forgotten             (planted == 32) /* rule 16: alone without telling etcd */
 #define BUG_released_while_reading       (planted == 33) /* reads: on the lease, while the key is given back */
 #define BUG_promise_broken               (planted == 34) /* reads: a standby takes the lead whatever it promised */

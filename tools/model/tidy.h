@@ -114,7 +114,8 @@ static void tidy_content(int n, int o) {
   if ((role[n] == STANDBY && session[n] != 0) || BUG_cut_by_length || BUG_cut_by_last_epoch) return;
   for (x = FIRST(o); x < AFTER(o); x++) if (kind[x] == HELLO) hellos++, y = x;
   if (hellos != 1) return;
-  while (common < POSITIONS && common < now.gathered[n] && LOG(n, common + 1) == content[y * POSITIONS + common]) common++;
+  while (common < POSITIONS && common < now.gathered[n] && LOG(n, common + 1) == content[y * POSITIONS + common])
+    common++;
   position[y] = common;
   memset(&content[y * POSITIONS + common], 0, POSITIONS - common);
 }
