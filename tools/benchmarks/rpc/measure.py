@@ -53,16 +53,21 @@ def vedette(options, directory, port):
     return server, (vims[0]["id"], ask(f"/vedette/v1/vims/{vims[0]['id']}")["vim"]["action_id"])
 
 
-def echo(options, directory, port, *file):
+def echo(options, directory, port, syncs=0):
     log = directory / "echo.log"
     log.write_text("")
+    file = [str(directory / "synced"), str(syncs)] if syncs else []
     server = Running([options.echo, str(port), *file], log)
     wait_for("the echo is ready", lambda: "ready" in log.read_text())
     return server, IDS
 
 
-def syncing(options, directory, port):
-    return echo(options, directory, port, str(directory / "synced"))
+def sync(options, directory, port):
+    return echo(options, directory, port, syncs=1)
+
+
+def sync_twice(options, directory, port):
+    return echo(options, directory, port, syncs=2)
 
 
 def peer(options, directory, port):
@@ -84,7 +89,7 @@ def load(options, port, ids, outstanding, seconds, rate=0):
 
 def measure(options, port, directory):
     found = {}
-    servers = {"vedette": vedette, "echo": echo, "syncing": syncing, "peer": peer}
+    servers = {"vedette": vedette, "echo": echo, "sync": sync, "sync_twice": sync_twice, "peer": peer}
     for number in range(options.rounds):
         for name, start in servers.items():
             if name == "peer" and not options.dsn:
@@ -116,7 +121,7 @@ def report(found, options):
                 row[key] = round(median(results, key), 1)
         row["lost"] = sum(result["lost"] for result in results)
         row["refused"] = sum(result["refused"] for result in results)
-        for other in ("echo", "syncing", "peer"):
+        for other in ("echo", "sync", "sync_twice", "peer"):
             pairs = list(zip(results, found.get((other, load_name), [])))
             if name == "vedette" and pairs:
                 key = "p99_us" if load_name == "100/s" else "rate"
