@@ -545,7 +545,8 @@ inline time_out(n) {
   STEP(SURVIVORS && survivor[n] != 0, crash(n, o); find_survivor(n); promised[n] = LAST_EPOCH(n)) \
   CHANGE_DISK(n, o) \
   STEP(role[n] == LEADER && MAY_RELEASE(n), lease_ends()) \
-  STEP(READS && role[n] == LEADER && !lease[n] && key_holder == n + 1 && key_epoch == promised[n], lease[n] = 1) \
+  STEP(READS && role[n] == LEADER && !lease[n] && \
+       (BUG_other_lease_counts || (key_holder == n + 1 && key_epoch == promised[n])), lease[n] = 1) \
   STEP(lease[n], lease[n] = 0) \
   STEP(READS && SAME_SESSION(n, o) && !trusts[n], trusts[n] = 1; bound[o] = 1) \
   STEP(trusts[n], trusts[n] = 0) \

@@ -33,3 +33,4 @@
 #define BUG_shrink_forgotten             (planted == 32) /* rule 16: alone without telling etcd */
 #define BUG_released_while_reading       (planted == 33) /* reads: on the lease, while the key is given back */
 #define BUG_promise_broken               (planted == 34) /* reads: a standby takes the lead whatever it promised */
+#define BUG_other_lease_counts           (planted == 35) /* reads: on a new lease, while the key's has run out */
