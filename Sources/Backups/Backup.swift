@@ -61,7 +61,8 @@ public struct Backup: Sendable {
     private func fillUndisturbed(
         _ partial: String, _ progress: (OperatorProgress) -> Void
     ) throws(BackupFault) -> BackupManifest {
-        let log = try open(directory)
+        // LMDB's copy writes over its own memory where pages lead elsewhere than they should.
+        let log = try open(directory, checking: .everything)
         while true {
             let before = try? log.droppedPart()
             do throws(BackupFault) { return try fill(partial, from: log, progress) } catch {
@@ -102,10 +103,12 @@ public struct Backup: Sendable {
         return manifest
     }
 
-    private func open(_ directory: String) throws(BackupFault) -> EventLog {
-        do throws(EventLogError) { return try EventLog(directory: directory, access: .read) } catch {
-            throw BackupFault(error.sentence)
-        }
+    private func open(
+        _ directory: String, checking pages: EventLog.PageCheck = .none
+    ) throws(BackupFault) -> EventLog {
+        do throws(EventLogError) {
+            return try EventLog(directory: directory, access: .read, checking: pages)
+        } catch { throw BackupFault(error.sentence) }
     }
 
     private func archived(

@@ -137,6 +137,11 @@ struct PageDamageTests {
             exported.exitCode == 0 ? exported.output == sound.events : exported.isOneSentence(naming: copy),
             "export, \(note): \(exported.exitCode) \(exported.errorOutput)")
         try #require(sound.events.hasPrefix(exported.output), "export, \(note)")
+        let backup = directory + "/backup"
+        try? FileManager.default.removeItem(atPath: backup)
+        let backedUp = try await runOnCopy("backup", backup)
+        try #require(
+            backedUp.exitCode == 0 || backedUp.isOneSentence(naming: copy), "backup, \(note): \(backedUp)")
         let compared = try await runOnCopy("rebuild", "--check")
         try #require(
             isUndone || compared.isSound(as: sound.rebuilt, \.facts, in: copy),
