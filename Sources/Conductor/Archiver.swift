@@ -83,7 +83,7 @@ final class Archiver: Sendable {
             firstPosition: segment.firstPosition, lastPosition: segment.lastPosition, file: segment.fileName,
             lastSeal: segment.lastSeal.bytes, batchByteCount: segment.batchByteCount,
             fileByteCount: segment.fileByteCount, actor: actor)
-        _ = try await pipeline.submit(.noteArchived(archived), archive: .enters(segment))
+        _ = try await pipeline.submit(.noteArchived(archived), with: .archive(.enters(segment)))
     }
 
     /// On a thread of its own: it computes and waits for the disk.

@@ -11,17 +11,17 @@ final class ChangeFeed: Sendable {
         (signals, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// Status reports, nearly everything, change nothing here.
-    func note(_ events: [PlacedEvent]) {
-        let streams = events.compactMap { placed -> UInt32? in
-            switch placed.event {
-            case .vimRegistered, .vimUpdated, .vimDeregistered, .vimMonitorAssigned: placed.stream
-            case .vimStatusReported, .vimMonitorLaunched, .vimMonitorStopped, .vimCredentialsShredded,
-                .commandRefused, .epochStarted, .logArchived, .logDropped, .vaultRotated:
-                nil
-            }
+    /// Whether the reconciler must look at an event's stream; reports change nothing here.
+    static func concerns(_ event: Event) -> Bool {
+        switch event {
+        case .vimRegistered, .vimUpdated, .vimDeregistered, .vimMonitorAssigned: true
+        case .vimStatusReported, .vimMonitorLaunched, .vimMonitorStopped, .vimCredentialsShredded,
+            .commandRefused, .epochStarted, .logArchived, .logDropped, .vaultRotated:
+            false
         }
-        guard !streams.isEmpty else { return }
+    }
+
+    func note(_ streams: Set<UInt32>) {
         changed.withLock { $0.formUnion(streams) }
         continuation.yield()
     }

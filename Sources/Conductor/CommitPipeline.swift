@@ -43,17 +43,17 @@ final class CommitPipeline: Sendable {
     private let writerBell = Doorbell()
     private let helperBell = Doorbell()
     private let now: @Sendable () -> Timestamp
-    private let didCommit: @Sendable ([PlacedEvent]) -> Void
+    private let didChange: @Sendable (Set<UInt32>) -> Void
 
-    /// - Parameter didCommit: told of every durable batch in order, on a thread of the pipeline, before its
-    ///   callers are.
+    /// - Parameter didChange: told of the streams that a durable batch changed, in order and before its
+    ///   callers are; on a thread of the pipeline.
     init(
         table: VIMTable, now: @escaping @Sendable () -> Timestamp,
-        didCommit: @escaping @Sendable ([PlacedEvent]) -> Void
+        didChange: @escaping @Sendable (Set<UInt32>) -> Void
     ) {
         acknowledged = Mutex(table)
         self.now = now
-        self.didCommit = didCommit
+        self.didChange = didChange
     }
 
     /// Starts the writer thread, which owns the log's writing side until ``stop()``, and the helper.
@@ -72,36 +72,42 @@ final class CommitPipeline: Sendable {
     }
 
     /// Takes a command and returns at once; replies on a thread of the pipeline when its events are durable.
-    func submit(
-        _ command: Command, vault: [VaultChange] = [], archive: ArchiveChange? = nil,
-        reply: @escaping CommandReply
-    ) {
-        submit(
-            CollectionOfOne(Submission(command: command, vault: vault, archive: archive, reply: reply)))
+    func submit(_ command: Command, with enclosure: Enclosure? = nil, reply: @escaping CommandReply) {
+        let isTaken = enqueue {
+            $0.append(Submission(command: command, enclosure: enclosure, reply: reply))
+        }
+        if !isTaken { reply(.failure(.stopped)) }
     }
 
     /// Takes commands that came together: nothing comes in between, and nobody is rung twice.
-    func submit(_ submissions: some Collection<Submission>) {
+    func submit(_ submissions: [Submission]) {
+        let isTaken = enqueue { $0 += submissions }
+        if !isTaken { for submission in submissions { submission.reply(.failure(.stopped)) } }
+    }
+
+    /// Lets the body add to the queue, and rings for it; false, and nothing done, if the pipeline stops.
+    private func enqueue(_ add: (inout [Submission]) -> Void) -> Bool {
         let (isStopping, wakesWriter, wakesHelper) = queue.withLock { queue in
             guard !queue.isStopping else { return (true, false, false) }
             let countBefore = queue.submissions.count
-            queue.submissions.append(contentsOf: submissions)
+            add(&queue.submissions)
             let wakesWriter = queue.isWriterAsleep
             queue.isWriterAsleep = false
             let helped = CommitPipeline.helpedCount
             return (false, wakesWriter, countBefore < helped && queue.submissions.count >= helped)
         }
-        if isStopping { for submission in submissions { submission.reply(.failure(.stopped)) } }
         if wakesWriter { writerBell.ring() }
         if wakesHelper { helperBell.ring() }
+        return !isStopping
     }
 
     /// Resumes once the command's events are durable, or with the reason why not.
     func submit(
-        _ command: Command, vault: [VaultChange] = [], archive: ArchiveChange? = nil
+        _ command: Command, with enclosure: Enclosure? = nil
     ) async throws(CommandFailure) -> Outcome {
-        let result = await withCheckedContinuation { continuation in
-            submit(command, vault: vault, archive: archive) { continuation.resume(returning: $0) }
+        // Unchecked, since a check costs an allocation, and `reply` is called exactly once.
+        let result = await withUnsafeContinuation { continuation in
+            submit(command, with: enclosure) { continuation.resume(returning: $0) }
         }
         return try result.get()
     }
@@ -169,14 +175,15 @@ extension CommitPipeline {
     }
 
     private func closeBatch(from desk: SharedDesk) -> GatheredBatch? {
-        let spare = conveyor.withLock { $0.spare.popLast() ?? GatheredBatch() }
-        let closed = desk.desk.withLock { desk in
+        var gathered = conveyor.withLock { $0.spare.popLast() ?? GatheredBatch() }
+        let isClosed = desk.desk.withLock { desk in
             queue.withLock { desk.take(from: &$0.submissions) }
             desk.gather()
-            return desk.close(replacedBy: spare)
+            return desk.close(exchangedFor: &gathered)
         }
-        if closed == nil { conveyor.withLock { $0.spare.append(spare) } }
-        return closed
+        if isClosed { return gathered }
+        conveyor.withLock { $0.spare.append(gathered) }
+        return nil
     }
 
     private func store(_ gathered: GatheredBatch, with writer: inout LogWriter, _ desk: SharedDesk) {
@@ -238,14 +245,17 @@ extension CommitPipeline {
     private func finish() {
         finishing.withLock { _ in
             while var gathered = conveyor.withLock({ $0.durable.isEmpty ? nil : $0.durable.removeFirst() }) {
-                acknowledged.withLock { table in
-                    for event in gathered.events {
-                        do throws(ProjectionFault) { try table.apply(event) } catch {
-                            preconditionFailure("the two tables parted: \(error.sentence)")
-                        }
+                if !gathered.batch.isEmpty {
+                    // As a replay folds them, so that what is shown is what is stored.
+                    acknowledged.withLock { table in
+                        do throws(ProjectionFault) {
+                            try gathered.batch.withView { (batch) throws(ProjectionFault) in
+                                try table.apply(batch, upTo: .max)
+                            }
+                        } catch { preconditionFailure("the two tables parted: \(error.sentence)") }
                     }
                 }
-                didCommit(gathered.events)
+                if !gathered.changedStreams.isEmpty { didChange(gathered.changedStreams) }
                 for answer in gathered.answers { answer.reply(answer.result) }
                 gathered.removeAll()
                 conveyor.withLock { $0.spare.append(gathered) }

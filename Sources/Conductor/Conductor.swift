@@ -278,7 +278,7 @@ extension Conductor: VIMRegistrar {
             id: id, actionID: MonitorActionID(freshID()), configuration: configuration, actor: actor)
         return try await vaultGate.enter { () async throws(CommandFailure) in
             let key = VaultChange(key: id.value.bytes, value: keyring.current.wrap(dataKey, of: id))
-            return shown(by: try await pipeline.submit(.register(wish), vault: [key]))
+            return shown(by: try await pipeline.submit(.register(wish), with: .vault([key])))
         }
     }
 
@@ -301,16 +301,16 @@ extension Conductor: VIMRegistrar {
             return shown(by: try await pipeline.submit(.update(wish)))
         }
         return try await vaultGate.enter { () async throws(CommandFailure) in
-            var vaultChanges: [VaultChange] = []
+            var enclosure: Enclosure?
             let dataKey: CredentialVault.DataKey
             do throws(CommandFailure) { dataKey = try self.dataKey(of: id) } catch {
                 // Lost with its master key, or never there: what it opened is lost, too, so begin anew.
                 dataKey = CredentialVault.DataKey()
                 let wrapped = keyring.current.wrap(dataKey, of: id)
-                vaultChanges = [VaultChange(key: id.value.bytes, value: wrapped)]
+                enclosure = .vault([VaultChange(key: id.value.bytes, value: wrapped)])
             }
             wish.changes.credentials = encrypted(credentials, under: dataKey, of: id)
-            return shown(by: try await pipeline.submit(.update(wish), vault: vaultChanges))
+            return shown(by: try await pipeline.submit(.update(wish), with: enclosure))
         }
     }
 
@@ -319,7 +319,7 @@ extension Conductor: VIMRegistrar {
         let key = VaultChange(key: id.value.bytes, value: nil)
         let wish = DeregisterVIM(id: id, actor: actor)
         return try await vaultGate.enter { () async throws(CommandFailure) in
-            shown(by: try await pipeline.submit(.deregister(wish), vault: [key]))
+            shown(by: try await pipeline.submit(.deregister(wish), with: .vault([key])))
         }
     }
 

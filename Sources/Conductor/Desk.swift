@@ -6,11 +6,16 @@ import Registry
 /// A command on its way, and who waits for it.
 struct Submission: Sendable {
     let command: Command
-    /// Changes of the vault that belong to the command's events; left out if it is refused.
-    var vault: [VaultChange] = []
-    /// What becomes of the archive in the commit of the command's events.
-    var archive: ArchiveChange?
+    var enclosure: Enclosure?
     let reply: CommandReply
+}
+
+/// What is stored in the same commit as a command's events, unless it is refused.
+///
+/// Indirect, since reports have none, and are copied from array to array.
+indirect enum Enclosure: Sendable {
+    case vault([VaultChange])
+    case archive(ArchiveChange)
 }
 
 /// The commands of one commit: decided, and answered once their events are durable.
@@ -21,8 +26,8 @@ struct GatheredBatch: Sendable {
     }
 
     var batch = BatchBuilder(firstPosition: 1, time: 0)
-    /// The batch's events, for the acknowledged table.
-    var events: [PlacedEvent] = []
+    /// The streams that the reconciler must look at.
+    var changedStreams: Set<UInt32> = []
     var vault: [VaultChange] = []
     var archive: ArchiveChange?
     /// In the order in which the commands came.
@@ -30,8 +35,8 @@ struct GatheredBatch: Sendable {
 
     /// Empties it and keeps the memory.
     mutating func removeAll() {
-        events.removeAll(keepingCapacity: true)
-        vault.removeAll(keepingCapacity: true)
+        changedStreams.removeAll()
+        vault.removeAll()
         archive = nil
         answers.removeAll(keepingCapacity: true)
     }
@@ -97,15 +102,14 @@ struct Desk: Sendable {
         return next - start
     }
 
-    /// Seals the open batch and hands it over; nil if nothing was gathered.
+    /// Seals the open batch and exchanges it for an empty one; false if nothing was gathered.
     ///
-    /// - Parameter spare: becomes the next open batch.
-    mutating func close(replacedBy spare: GatheredBatch) -> GatheredBatch? {
-        guard !open.answers.isEmpty else { return nil }
-        var closed = spare
-        swap(&open, &closed)
-        if !closed.batch.isEmpty { tail = closed.batch.seal(epoch: epoch, after: tail) }
-        return closed
+    /// They are exchanged, not copied: whoever held a second reference would let arrays grow anew.
+    mutating func close(exchangedFor other: inout GatheredBatch) -> Bool {
+        guard !open.answers.isEmpty else { return false }
+        swap(&open, &other)
+        if !other.batch.isEmpty { tail = other.batch.seal(epoch: epoch, after: tail) }
+        return true
     }
 
     /// Forgets everything decided after a head, because a batch could not be stored, and hands over what was
@@ -144,13 +148,12 @@ struct Desk: Sendable {
         case .refused(let refusal):
             return .failure(.refused(refusal))
         case .vim(let id):
-            open.vault.append(contentsOf: submission.vault)
+            enclose(submission.enclosure)
             guard let vim = working.vim(id) else { preconditionFailure("a decided VIM is not in the table") }
             return .success(.vim(vim))
         case .reported(let answer): return .success(.reported(answer))
         case .noted:
-            open.vault.append(contentsOf: submission.vault)
-            if let archive = submission.archive { open.archive = archive }
+            enclose(submission.enclosure)
             return .success(.noted)
         case .ignored: return .success(.ignored)
         }
@@ -161,6 +164,14 @@ struct Desk: Sendable {
         let judgement = judge(report, by: working.monitorFacts(report.id))
         gather(.init(stream: judgement.stream, event: .vimStatusReported(judgement.reported)))
         return .success(.reported(judgement.answer))
+    }
+
+    private mutating func enclose(_ enclosure: Enclosure?) {
+        switch enclosure {
+        case .vault(let changes): open.vault += changes
+        case .archive(let change): open.archive = change
+        case nil: break
+        }
     }
 
     private mutating func gather(_ addressed: Decision.Addressed) {
@@ -176,7 +187,7 @@ struct Desk: Sendable {
         do throws(ProjectionFault) { try working.apply(placed) } catch {
             preconditionFailure("decide let an event through that cannot follow: \(error.sentence)")
         }
-        open.events.append(placed)
+        if ChangeFeed.concerns(addressed.event) { open.changedStreams.insert(addressed.stream) }
     }
 
     /// Only what users send can be too large.

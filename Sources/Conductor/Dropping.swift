@@ -45,7 +45,7 @@ extension Archiver {
                 segmentCount: UInt64(segments.count), fileByteCount: report.fileByteCount,
                 lastSeal: last.lastSeal.bytes, firstSeal: base.firstSeal.bytes, baseDigest: base.digest,
                 actor: actor)
-            _ = try await pipeline.submit(.noteDropped(dropped), archive: .drops(base))
+            _ = try await pipeline.submit(.noteDropped(dropped), with: .archive(.drops(base)))
             // It is done whatever becomes of the files: nobody refers to them any more.
             report.leftFileCount = (try? log.removeDroppedFiles()) ?? segments.count
         }

@@ -65,7 +65,7 @@ extension Conductor {
             dataKeyCount: UInt64(changes.count), unopenedCount: unopenedCount, actor: actor)
         keyring.announce(new)
         do throws(CommandFailure) {
-            _ = try await pipeline.submit(.noteVaultRotated(rotated), vault: changes)
+            _ = try await pipeline.submit(.noteVaultRotated(rotated), with: .vault(changes))
         } catch {
             keyring.settle(isInUse: changes.isEmpty)
             throw RotationFault("\(error.sentence); the master key in use is still the old one")

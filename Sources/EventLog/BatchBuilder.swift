@@ -94,6 +94,19 @@ public struct BatchBuilder: Sendable {
         var after: Head
     }
 
+    /// Hands the sealed batch to the body as readers will find it.
+    public func withView<Result, Failure: Error>(
+        _ body: (BatchView) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try withBytes { (bytes) throws(Failure) in
+            let batch: BatchView
+            do throws(FormatFault) {
+                batch = try BatchView(firstPosition: firstPosition, bytes: bytes)
+            } catch { preconditionFailure("a batch was sealed that cannot be read: \(error.sentence)") }
+            return try body(batch)
+        }
+    }
+
     /// Hands the batch's value to the body.
     func withBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
