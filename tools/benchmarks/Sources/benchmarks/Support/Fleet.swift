@@ -63,14 +63,16 @@ struct Fleet: Sendable {
     }
 
     /// Lets so many callers report, each as soon as its last report was answered.
-    func load(_ conductor: Conductor, callers: Int, seconds: Double, seed: UInt64) async throws -> Load {
+    func load(
+        _ submitter: some CommandSubmitter, callers: Int, seconds: Double, seed: UInt64
+    ) async throws -> Load {
         let start = nowNanoseconds()
         let processor = processorSeconds()
         let end = start + UInt64(seconds * 1e9)
         let nanoseconds = try await withThrowingTaskGroup(of: [UInt64].self) { group in
             for caller in 0..<callers {
                 group.addTask {
-                    try await call(conductor, until: end, seed: seed &* 1_000_003 &+ UInt64(caller))
+                    try await call(submitter, until: end, seed: seed &* 1_000_003 &+ UInt64(caller))
                 }
             }
             return try await group.reduce(into: []) { $0 += $1 }
@@ -81,11 +83,13 @@ struct Fleet: Sendable {
     }
 
     /// The same without tasks: whoever is answered submits its next report from within the reply.
-    func carry(_ conductor: Conductor, callers: Int, seconds: Double, seed: UInt64) async throws -> Load {
+    func carry(
+        _ submitter: some CommandSubmitter, callers: Int, seconds: Double, seed: UInt64
+    ) async throws -> Load {
         let start = nowNanoseconds()
         let processor = processorSeconds()
         let carrier = Carrier(
-            conductor: conductor, members: members, choice: choice, end: start + UInt64(seconds * 1e9),
+            submitter: submitter, members: members, choice: choice, end: start + UInt64(seconds * 1e9),
             callers: callers, seed: seed)
         let nanoseconds = try await carrier.run()
         return Load(
@@ -93,15 +97,18 @@ struct Fleet: Sendable {
             processorSeconds: processorSeconds() - processor)
     }
 
-    private func call(_ conductor: Conductor, until end: UInt64, seed: UInt64) async throws -> [UInt64] {
+    private func call(
+        _ submitter: some CommandSubmitter, until end: UInt64, seed: UInt64
+    ) async throws -> [UInt64] {
         var random = SeededGenerator(seed: seed)
         var nanoseconds: [UInt64] = []
         var before = nowNanoseconds()
         while before < end {
             let member = members[choice.index(below: members.count, using: &random)]
-            let answer = try await conductor.updateVIM(
-                member.id, status: "REACHABLE", actionID: member.actionID,
-                finding: ProbeFinding(.answered, detail: 200, roundTripMicroseconds: 1_500))
+            let answer = try await submitter.report(
+                StatusReport(
+                    id: member.id, status: .reachable, actionID: member.actionID,
+                    finding: ProbeFinding(.answered, detail: 200, roundTripMicroseconds: 1_500)))
             guard answer == .accepted(.reachable) else {
                 throw BenchmarkError("a report was answered '\(answer.word)'")
             }
@@ -126,7 +133,7 @@ extension NewVIM {
 }
 
 /// Callers that are closures: each submits its next report when its last one was answered.
-private final class Carrier: Sendable {
+private final class Carrier<Submitter: CommandSubmitter>: Sendable {
     private struct State: Sendable {
         var random: SeededGenerator
         var nanoseconds: [UInt64] = []
@@ -135,7 +142,7 @@ private final class Carrier: Sendable {
         var done: CheckedContinuation<Void, Never>?
     }
 
-    private let conductor: Conductor
+    private let submitter: Submitter
     private let members: [(id: VIMID, actionID: MonitorActionID)]
     private let choice: Choice
     private let end: UInt64
@@ -144,10 +151,10 @@ private final class Carrier: Sendable {
     private let state: Mutex<State>
 
     init(
-        conductor: Conductor, members: [(id: VIMID, actionID: MonitorActionID)], choice: Choice, end: UInt64,
-        callers: Int, seed: UInt64
+        submitter: Submitter, members: [(id: VIMID, actionID: MonitorActionID)], choice: Choice,
+        end: UInt64, callers: Int, seed: UInt64
     ) {
-        self.conductor = conductor
+        self.submitter = submitter
         self.members = members
         self.choice = choice
         self.end = end
@@ -172,7 +179,7 @@ private final class Carrier: Sendable {
             id: members[index].id, status: .reachable, actionID: members[index].actionID,
             finding: ProbeFinding(.answered, detail: 200, roundTripMicroseconds: 1_500))
         let start = nowNanoseconds()
-        conductor.submit(.report(report)) { [self] result in
+        submitter.submit(.report(report)) { [self] result in
             let now = nowNanoseconds()
             guard case .success(.reported(.accepted(.reachable))) = result else {
                 return leave(BenchmarkError("a report was not accepted"))

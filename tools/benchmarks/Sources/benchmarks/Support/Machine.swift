@@ -88,8 +88,9 @@ func withTemporaryDirectory<Result>(in parent: String, _ body: (String) throws -
 }
 
 private func makeTemporaryDirectory(in parent: String) throws -> String {
-    let path =
-        URL(fileURLWithPath: parent).standardizedFileURL.path + "/vedette-benchmarks-\(UUID().uuidString)"
+    // Short, since sockets lie in it, whose paths have at most 107 bytes.
+    let name = "vedette-" + UUID().uuidString.prefix(8)
+    let path = URL(fileURLWithPath: parent).standardizedFileURL.path + "/" + name
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     return path
 }

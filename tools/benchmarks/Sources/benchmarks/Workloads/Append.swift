@@ -45,6 +45,9 @@ struct Append: ParsableCommand {
                 Column("log_to_c_sealing", "log:C sealing"),
                 Column("overlapped_to_c_sealing", "overlapped:C sealing"),
                 Column("log_to_sqlite", "log:SQLite"), Column("c_to_raw", "C:raw"),
+                Column("log_processor_nanoseconds", "log CPU ns/event"),
+                Column("c_processor_nanoseconds", "C CPU ns/event"),
+                Column("c_sealing_processor_nanoseconds", "C sealing CPU ns/event"),
                 Column("gather_share", "gathering %"), Column("seal_share", "sealing %"),
                 Column("file_bytes_per_byte", "file B/event B"),
                 Column("disk_bytes_per_event", "disk B/event"),
@@ -85,6 +88,7 @@ private struct AppendTrial {
     private var cSealing: [Double] = []
     private var sql: [Double] = []
     private var raw: [Double] = []
+    private var processors: [[Double]] = [[], [], []]
     private var gatherShares: [Double] = []
     private var diskBytes: [Double] = []
     private var batchCount = 8
@@ -103,22 +107,26 @@ private struct AppendTrial {
     mutating func measure(seconds: Double, counts: Bool) throws {
         let sizes = [UInt32](repeating: UInt32(size), count: batchCount)
         let (written, gathered) = (disk.writtenByteCount, bare.gatherNanoseconds)
-        let alone = try bare.append(sizes)
+        let alone = try timedOnProcessor { try bare.append(sizes) }
         let events = Double(size * batchCount)
         let diskShare = Double(disk.writtenByteCount - written) / events
-        let gatherShare = Double(bare.gatherNanoseconds - gathered) / (alone * 1e9) * 100
+        let gatherShare = Double(bare.gatherNanoseconds - gathered) / (alone.result * 1e9) * 100
         let together = try overlapped.appendOverlapped(sizes)
-        let peer = try peers.append(sizes)
-        let sealed = try sealing.append(sizes)
+        let peer = try timedOnProcessor { try peers.log.append(sizes) }
+        let sealed = try timedOnProcessor { try sealing.append(sizes) }
+        let file = try peers.file.append(sizes)
         let other = try sqlite.append(sizes)
-        batchCount = max(2, Int(Double(batchCount) * seconds / alone))
+        batchCount = max(2, Int(Double(batchCount) * seconds / alone.result))
         guard counts else { return }
-        log.append(events / alone)
+        log.append(events / alone.result)
         ahead.append(events / together)
-        c.append(events / peer.c)
-        cSealing.append(events / sealed)
+        c.append(events / peer.result)
+        cSealing.append(events / sealed.result)
         sql.append(events / other)
-        raw.append(events / peer.raw)
+        raw.append(events / file)
+        for (index, part) in [alone, peer, sealed].enumerated() {
+            processors[index].append(part.seconds / events * 1e9)
+        }
         gatherShares.append(gatherShare)
         diskBytes.append(diskShare)
     }
@@ -135,6 +143,8 @@ private struct AppendTrial {
             .spread(zip(ahead, cSealing).map { $0 / $1 }, digits: 2),
             .spread(zip(log, sql).map { $0 / $1 }, digits: 2),
             .spread(zip(c, raw).map { $0 / $1 }, digits: 2),
+            .spread(processors[0], digits: 1), .spread(processors[1], digits: 1),
+            .spread(processors[2], digits: 1),
             .number(Spread(gatherShares).median, digits: 1), .number(sealShare, digits: 1),
             .number(bare.fileBytesPerEventByte, digits: 3), .number(Spread(diskBytes).least),
         ]

@@ -45,7 +45,9 @@ struct Stores: AsyncParsableCommand {
         }
         report.notes = [
             "The conductor decides, projects and seals in this process; the stores are asked over a unix socket "
-                + "(UmaDB: loopback), and only PostgreSQL keeps a projection."
+                + "(UmaDB: loopback), and only PostgreSQL keeps a projection.",
+            "EventLog.append is the most that callers who wait for their answers could get: all of them in every "
+                + "commit.",
         ]
         try report.print(asJSON: common.json)
     }
@@ -67,17 +69,24 @@ struct Stores: AsyncParsableCommand {
             try UmaDB(directory: directory, python: python),
         ]
         var rates = Rates()
-        rates.stores = [("conductor", [])] + stores.map { ($0.name, []) }
+        let bare = try BareLog(directory: directory + "/bare", streams: vims, seed: common.seed)
+        let ceiling = "EventLog.append, batches of \(appenders)"
+        rates.stores = [("conductor", []), (ceiling, [])] + stores.map { ($0.name, []) }
         for round in 0...rounds {
             let load = try await fleet.load(
                 conductor, callers: appenders, seconds: Double(seconds), seed: common.seed &+ UInt64(round))
             let others = try stores.map { try $0.append(appenders: appenders, seconds: seconds) }
+            let alone =
+                Double(500 * appenders)
+                / (try bare.append([UInt32](repeating: UInt32(appenders), count: 500)))
             let raw = 2_000 / (try file.append([UInt32](repeating: 1, count: 2_000)))
             guard round > 0 else { continue }
             let ours = Double(load.nanoseconds.count) / load.seconds
             rates.conductor.append(ours)
             rates.raw.append(raw)
-            for (index, rate) in ([ours] + others).enumerated() { rates.stores[index].values.append(rate) }
+            for (index, rate) in ([ours, alone] + others).enumerated() {
+                rates.stores[index].values.append(rate)
+            }
         }
         await conductor.stop()
         return rates

@@ -19,7 +19,8 @@ struct Update: AsyncParsableCommand {
         discussion: """
             In each round, for each number of callers and each form: first the conductor, for --seconds; then \
             EventLog.append alone and the plain C loop over LMDB, both with exactly the batch sizes that the \
-            conductor formed (read back from its log); then pwrite + fdatasync of the same bytes on a file \
+            conductor formed (read back from its log); the same callers answered by a thread that does nothing \
+            else, which is what they and their switches allow; then pwrite + fdatasync of the same bytes on a file \
             written beforehand. Form "task": each caller is a Swift task in updateVIM; form "reply": each is a \
             closure that submits its next report when the last one was answered, as a door carries them.
             """)
@@ -50,10 +51,12 @@ struct Update: AsyncParsableCommand {
                 Column("conductor_per_second", "conductor/s"), Column("append_per_second", "append/s"),
                 Column("c_per_second", "C LMDB/s"), Column("conductor_to_append", "conductor:append"),
                 Column("conductor_to_c", "conductor:C"), Column("c_to_raw", "C:raw"),
+                Column("echo_per_second", "echo/s"), Column("conductor_to_bound", "conductor:bound"),
                 Column("p50_microseconds", "p50 us"), Column("p95_microseconds", "p95 us"),
                 Column("p99_microseconds", "p99 us"), Column("p999_microseconds", "p99.9 us"),
                 Column("p50_in_commits", "p50 in C commits"),
                 Column("processor_microseconds", "CPU us/event"),
+                Column("echo_processor_microseconds", "echo CPU us/event"),
             ])
         try await withTemporaryDirectory(in: common.parent) { directory in
             for result in try await measure(in: directory) { report.rows.append(result.row) }
@@ -61,6 +64,8 @@ struct Update: AsyncParsableCommand {
         report.notes = [
             "conductor:append is 1.00 when deciding, projecting and answering cost nothing beside the bare log; "
                 + "conductor:C the same of sealing and gathering, too.",
+            "conductor:bound: by the lesser of append/s and echo/s, which is the same callers answered by a "
+                + "thread that does nothing else.",
             "p50 in C commits: the median call's latency in mean commits of the C loop, same batches.",
         ]
         try report.print(asJSON: common.json)
@@ -73,6 +78,8 @@ struct Update: AsyncParsableCommand {
         let fleet = try await Fleet(registering: vims, with: conductor)
         let peers = try Peers(directory: directory, streams: vims, seed: common.seed)
         let bare = try BareLog(directory: directory + "/bare", streams: vims, seed: common.seed)
+        let echo = Echo()
+        defer { echo.stop() }
         let reader = try ReferenceReader(path: directory + "/conductor/events.lmdb")
         var results = callers.flatMap { callers in forms.map { UpdateResult(callers: callers, form: $0) } }
         // One round more than counted: the first warms everything up.
@@ -80,17 +87,23 @@ struct Update: AsyncParsableCommand {
             for index in results.indices {
                 let start = conductor.read { $0.position }
                 let (callers, seed) = (results[index].callers, common.seed &+ UInt64(round * 1_000 + index))
-                let load =
+                let (load, echoed) =
                     switch results[index].form {
                     case .task:
-                        try await fleet.load(conductor, callers: callers, seconds: seconds, seed: seed)
+                        (
+                            try await fleet.load(conductor, callers: callers, seconds: seconds, seed: seed),
+                            try await fleet.load(echo, callers: callers, seconds: seconds / 2, seed: seed)
+                        )
                     case .reply:
-                        try await fleet.carry(conductor, callers: callers, seconds: seconds, seed: seed)
+                        (
+                            try await fleet.carry(conductor, callers: callers, seconds: seconds, seed: seed),
+                            try await fleet.carry(echo, callers: callers, seconds: seconds / 2, seed: seed)
+                        )
                     }
                 let sizes = try reader.batchSizes(after: start, most: load.nanoseconds.count)
                 let alone = try bare.append(sizes)
                 let peer = try peers.append(sizes)
-                if round > 0 { results[index].take(load, sizes, alone, peer) }
+                if round > 0 { results[index].take(load, echoed, sizes, alone, peer) }
             }
         }
         await conductor.stop()
@@ -108,6 +121,8 @@ private struct UpdateResult {
     private var append: [Double] = []
     private var c: [Double] = []
     private var raw: [Double] = []
+    private var echo: [Double] = []
+    private var echoProcessor: [Double] = []
     private var processor: [Double] = []
     private var commitSeconds: [Double] = []
     private var latencies = Latencies()
@@ -118,7 +133,8 @@ private struct UpdateResult {
     }
 
     mutating func take(
-        _ load: Fleet.Load, _ sizes: [UInt32], _ alone: Double, _ peer: (c: Double, raw: Double)
+        _ load: Fleet.Load, _ echoed: Fleet.Load, _ sizes: [UInt32], _ alone: Double,
+        _ peer: (c: Double, raw: Double)
     ) {
         let events = Double(load.nanoseconds.count)
         eventCount += load.nanoseconds.count
@@ -127,6 +143,8 @@ private struct UpdateResult {
         append.append(events / alone)
         c.append(events / peer.c)
         raw.append(events / peer.raw)
+        echo.append(Double(echoed.nanoseconds.count) / echoed.seconds)
+        echoProcessor.append(echoed.processorSeconds / Double(echoed.nanoseconds.count) * 1e6)
         processor.append(load.processorSeconds / events * 1e6)
         commitSeconds.append(peer.c / Double(sizes.count))
         latencies.add(load.nanoseconds)
@@ -140,10 +158,13 @@ private struct UpdateResult {
             .spread(conductor), .spread(append), .spread(c),
             .spread(zip(conductor, append).map { $0 / $1 }, digits: 2),
             .spread(zip(conductor, c).map { $0 / $1 }, digits: 2),
-            .spread(zip(c, raw).map { $0 / $1 }, digits: 2), .number(p50),
+            .spread(zip(c, raw).map { $0 / $1 }, digits: 2),
+            .spread(echo), .spread(zip(conductor, zip(append, echo).map(min)).map { $0 / $1 }, digits: 2),
+            .number(p50),
             .number(latencies.microseconds(at: 95)), .number(latencies.microseconds(at: 99)),
             .number(latencies.microseconds(at: 99.9)),
-            .number(p50 / (Spread(commitSeconds).median * 1e6), digits: 1), .spread(processor, digits: 1),
+            .number(p50 / (Spread(commitSeconds).median * 1e6), digits: 1), .spread(processor, digits: 2),
+            .spread(echoProcessor, digits: 2),
         ]
     }
 }
