@@ -89,8 +89,12 @@ struct Desk: Sendable {
         let start = next
         while next < arrivals.count, next - start < countMax, open.batch.hasRoom || open.answers.isEmpty {
             if open.answers.isEmpty { begin() }
-            let submission = arrivals[next]
-            open.answers.append(.init(reply: submission.reply, result: decideAndGather(submission)))
+            // Nearly every command is a report: no decision is made up for it, and nothing copied.
+            let result =
+                if case .report(let report) = arrivals[next].command, report.status != .pending {
+                    gather(report)
+                } else { decideAndGather(arrivals[next]) }
+            open.answers.append(.init(reply: arrivals[next].reply, result: result))
             next += 1
         }
         defer {
@@ -140,7 +144,6 @@ struct Desk: Sendable {
 
     /// Decides a command on everything decided before it, and adds its events to the batch.
     private mutating func decideAndGather(_ submission: Submission) -> Result<Outcome, CommandFailure> {
-        if case .report(let report) = submission.command, report.status != .pending { return gather(report) }
         let decision = decide(submission.command, on: working)
         if let refusal = oversize(decision) { return .failure(.refused(refusal)) }
         for addressed in decision.events { gather(addressed) }
@@ -159,7 +162,6 @@ struct Desk: Sendable {
         }
     }
 
-    /// Nearly every command is a report: no decision is made up for it, and nothing allocated.
     private mutating func gather(_ report: StatusReport) -> Result<Outcome, CommandFailure> {
         let judgement = judge(report, by: working.monitorFacts(report.id))
         gather(.init(stream: judgement.stream, event: .vimStatusReported(judgement.reported)))

@@ -22,7 +22,7 @@ struct StatusReportPayload {
         }
     }
 
-    @usableFromInline
+    @inlinable
     static func words(of reported: VIMStatusReported) -> Words {
         let claim =
             UInt64(reported.status.rawValue) | UInt64(reported.verdict.rawValue) << 8

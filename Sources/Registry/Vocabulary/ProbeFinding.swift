@@ -51,7 +51,7 @@ public struct ProbeFinding: Hashable, Sendable {
     public static let unstated = ProbeFinding(.unstated)
 
     /// Reason in the upper six bits, detail in the lower ten.
-    public var packed: UInt16 { UInt16(reason.rawValue) << 10 | detail }
+    @inlinable public var packed: UInt16 { UInt16(reason.rawValue) << 10 | detail }
 
     /// Reads the packed form; a reason that this version does not know reads as `unstated`.
     @inlinable
