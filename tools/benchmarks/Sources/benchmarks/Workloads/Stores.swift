@@ -34,7 +34,10 @@ struct Stores: AsyncParsableCommand {
                 Column("conductor_ratio", "conductor:store"), Column("raw_ratio", "store:raw file, batch 1"),
             ])
         try await withTemporaryDirectory(in: common.parent) { directory in
-            let rates = try await measure(in: directory)
+            // The path of a socket has 107 bytes at most.
+            let rates = try await withTemporaryDirectory(in: "/tmp") { sockets in
+                try await measure(in: directory, sockets: sockets)
+            }
             for (name, values) in rates.stores {
                 report.rows.append([
                     .text(name), .spread(values),
@@ -58,14 +61,14 @@ struct Stores: AsyncParsableCommand {
         var stores: [(name: String, values: [Double])] = []
     }
 
-    private func measure(in directory: String) async throws -> Rates {
+    private func measure(in directory: String, sockets: String) async throws -> Rates {
         let conductor = try await Conductor(
             Conductor.Options(directory: directory + "/conductor"), logger: Logger(label: "benchmark"))
         let fleet = try await Fleet(registering: vims, with: conductor)
         let file = try ReferenceFile(path: directory + "/raw")
         let stores: [any Store] = [
-            try Redis(directory: directory),
-            try PostgreSQL(directory: directory, programs: postgres, rows: vims),
+            try Redis(directory: directory, sockets: sockets),
+            try PostgreSQL(directory: directory, sockets: sockets, programs: postgres, rows: vims),
             try UmaDB(directory: directory, python: python),
         ]
         var rates = Rates()
@@ -103,18 +106,20 @@ private protocol Store {
 private final class Redis: Store {
     let name = "Redis XADD, appendfsync always"
     private let directory: String
+    private let socket: String
     private let server: Program
     // Guessed from the last run, so that one lasts as long as was asked for.
     private var requestCount = 20_000
 
-    init(directory: String) throws {
+    init(directory: String, sockets: String) throws {
         self.directory = directory
+        socket = sockets + "/redis.sock"
         server = try Program(
             [
-                "/usr/bin/redis-server", "--port", "0", "--unixsocket", directory + "/redis.sock", "--dir",
-                directory, "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+                "/usr/bin/redis-server", "--port", "0", "--unixsocket", socket, "--dir", directory,
+                "--appendonly", "yes", "--appendfsync", "always", "--save", "",
             ], log: directory + "/redis.log")
-        try awaitFile(directory + "/redis.sock")
+        try awaitFile(socket)
     }
 
     func append(appenders: Int, seconds: Int) throws -> Double {
@@ -122,7 +127,7 @@ private final class Redis: Store {
         let run = try timed {
             try Program.run(
                 [
-                    "/usr/bin/redis-benchmark", "-s", directory + "/redis.sock", "-c", "\(appenders)", "-n",
+                    "/usr/bin/redis-benchmark", "-s", socket, "-c", "\(appenders)", "-n",
                     "\(requestCount)", "-q", "XADD", "log", "*", "e", payload,
                 ], log: directory + "/redis-client.log")
         }
@@ -135,18 +140,20 @@ private final class Redis: Store {
 private final class PostgreSQL: Store {
     let name = "PostgreSQL insert+update"
     private let directory: String
+    private let sockets: String
     private let programs: String
     private let server: Program
 
-    init(directory: String, programs: String, rows: Int) throws {
+    init(directory: String, sockets: String, programs: String, rows: Int) throws {
         self.directory = directory
+        self.sockets = sockets
         self.programs = programs
         let data = directory + "/postgres"
         // Its programs refuse to run as root.
         let user = geteuid() == 0 ? ["/usr/sbin/runuser", "-u", "postgres", "--"] : []
         try FileManager.default.createDirectory(atPath: data, withIntermediateDirectories: true)
         if geteuid() == 0, let facts = getpwnam("postgres") {
-            chown(data, facts.pointee.pw_uid, facts.pointee.pw_gid)
+            for path in [data, sockets] { chown(path, facts.pointee.pw_uid, facts.pointee.pw_gid) }
         }
         try Program.run(
             user + [
@@ -155,10 +162,10 @@ private final class PostgreSQL: Store {
             log: directory + "/initdb.log")
         server = try Program(
             user + [
-                "\(programs)/postgres", "-D", data + "/data", "-k", data, "-c", "listen_addresses=", "-c",
+                "\(programs)/postgres", "-D", data + "/data", "-k", sockets, "-c", "listen_addresses=", "-c",
                 "max_connections=200",
             ], log: directory + "/postgres.log")
-        let ready = ["\(programs)/pg_isready", "-q", "-h", data]
+        let ready = ["\(programs)/pg_isready", "-q", "-h", sockets]
         for _ in 0..<600 {
             if (try? Program.run(ready, log: directory + "/ready.log")) != nil { break }
             usleep(50_000)
@@ -169,7 +176,7 @@ private final class PostgreSQL: Store {
             INSERT INTO vims SELECT n, 0, 0 FROM generate_series(1, \(rows)) n;
             """
         try Program.run(
-            ["\(programs)/psql", "-q", "-h", data, "-U", "postgres", "-c", setup, "postgres"],
+            ["\(programs)/psql", "-q", "-h", sockets, "-U", "postgres", "-c", setup, "postgres"],
             log: directory + "/psql.log")
         let script = """
             \\set stream random(1, \(rows))
@@ -184,9 +191,8 @@ private final class PostgreSQL: Store {
     func append(appenders: Int, seconds: Int) throws -> Double {
         let output = try Program.run(
             [
-                "\(programs)/pgbench", "-h", directory + "/postgres", "-U", "postgres", "-n", "-M",
-                "prepared",
-                "-f", directory + "/report.sql", "-c", "\(appenders)", "-j", "2", "-T", "\(seconds)",
+                "\(programs)/pgbench", "-h", sockets, "-U", "postgres", "-n", "-M", "prepared", "-f",
+                directory + "/report.sql", "-c", "\(appenders)", "-j", "2", "-T", "\(seconds)",
                 "postgres",
             ], log: directory + "/pgbench.log")
         return try number(after: "tps = ", in: output)
