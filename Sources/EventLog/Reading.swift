@@ -195,7 +195,10 @@ extension EventLog {
                 let middle = low + (high - low) / 2
                 guard let entry = try cursor.entry(.holding(middle)) else { break }
                 let batch = try BatchView(entry)
-                guard batch.firstPosition <= middle else { throw .gap(at: middle, before: batch) }
+                // Another one, which a damaged page led to, might be met again and again.
+                guard batch.firstPosition <= middle, middle <= batch.lastPosition else {
+                    throw .gap(at: middle, before: batch)
+                }
                 if place.holds(batch) {
                     found = Head(batch)
                     low = batch.lastPosition + 1
