@@ -1,3 +1,4 @@
+import Foundation
 import LMDB
 import Samples
 import Testing
@@ -40,6 +41,35 @@ struct DamageTests {
                 #expect(log.damage(from: start)?.damagedPosition == position)
                 try log.tamper(with: position, whole)
                 #expect(log.damage(from: start) == nil)
+            }
+        }
+    }
+
+    @Test("Where pages lead to one page again and again, a place in the log is not searched for ever")
+    func misleadingPages() throws {
+        try withTemporaryDirectory { directory in
+            try withLog(in: directory) { (log) throws in
+                // Two of them fill a page.
+                let large = Said(payload: [UInt8](repeating: 7, count: 1_400))
+                for _ in 0..<60 { try log.append([large]) }
+            }
+            let url = URL(fileURLWithPath: directory + "/events.lmdb")
+            var file = [UInt8](try Data(contentsOf: url))
+            func word(_ place: Int) -> Int { Int(file[place]) + Int(file[place + 1]) << 8 }
+            for page in stride(from: 2 * 4_096, to: file.count, by: 4_096) where word(page + 10) == 1 {
+                // Every child of a branch is now the one in its middle: a node begins with 48 bits of number.
+                let nodes = (0..<(word(page + 12) - 16) / 2).map { page + word(page + 16 + 2 * $0) }
+                let middle = nodes[nodes.count / 2]
+                let child = Array(file[middle..<middle + 6])
+                for node in nodes { file.replaceSubrange(node..<node + 6, with: child) }
+            }
+            try Data(file).write(to: url)
+            try withLog(in: directory, .read) { (log) throws in
+                var toldCount = 0
+                for position in UInt64(1)...60 {
+                    do throws(EventLogError) { _ = try log.head(at: position) } catch { toldCount += 1 }
+                }
+                #expect(toldCount > 30)
             }
         }
     }
