@@ -13,6 +13,7 @@ let settings: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -32,8 +33,13 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 /// A library or program of ours; `path` says in which room it stands.
-func room(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
-    .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
+func room(
+    _ name: String, _ path: String, _ dependencies: [Target.Dependency], isAlwaysOptimized: Bool = false
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(path)",
+        // The simulator runs through a hundred thousand seeds in the tests, whose build is for debugging.
+        swiftSettings: settings + (isAlwaysOptimized ? [.unsafeFlags(["-O"])] : []))
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -50,6 +56,7 @@ let package = Package(
         .library(name: "Projections", targets: ["Projections"]),
         .library(name: "Conductor", targets: ["Conductor"]),
         .executable(name: "vedette", targets: ["vedette"]),
+        .executable(name: "vedette-simulate", targets: ["vedette-simulate"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -109,6 +116,10 @@ let package = Package(
             "Backups", "Backups",
             ["Registry", "EventLog", "Projections", "Identity", "Auditing", "Threads", crypto]),
 
+        // The pair: its protocol as a value, and two of them in one thread on simulated devices.
+        room("PairProtocol", "HighAvailability/PairProtocol", [], isAlwaysOptimized: true),
+        room("Simulation", "Simulation", ["PairProtocol", "Threads", heap], isAlwaysOptimized: true),
+
         // Those who watch.
         room(
             "Monitoring", "Monitoring",
@@ -157,6 +168,10 @@ let package = Package(
             name: "embedding-example",
             dependencies: ["Registry", "EventLog", "Projections", "Conductor", logging],
             path: "Sources/Programs/embedding-example", packageAccess: false, swiftSettings: settings),
+
+        .executableTarget(
+            name: "vedette-simulate", dependencies: ["PairProtocol", "Simulation", argumentParser],
+            path: "Sources/Programs/vedette-simulate", swiftSettings: settings),
 
         .target(
             name: "Samples", dependencies: ["Registry"], path: "Tests/Fixtures/Samples",
@@ -209,6 +224,8 @@ let package = Package(
                 nioCore, nioPosix, serviceLifecycle,
             ]),
 
+        tests("PairProtocolTests", ["PairProtocol"]),
+        tests("SimulationTests", ["PairProtocol", "Simulation"]),
         tests(
             "BackupsTests",
             [

@@ -27,6 +27,7 @@ struct Room: Sendable {
 let house: [Room] = [
     // Programs wire everything and decide nothing.
     Room("vedette", in: "Programs/vedette", sees: nil),
+    Room("vedette_simulate", in: "Programs/vedette-simulate", sees: ["PairProtocol", "Simulation"]),
     // Stands for a program outside this package: it sees the library products alone.
     Room(
         "embedding_example", in: "Programs/embedding-example",
@@ -59,9 +60,11 @@ let house: [Room] = [
     Room(
         "Backups", in: "Backups",
         sees: ["Registry", "EventLog", "Projections", "Identity", "Auditing", "Threads"]),
+    // The pair's state machine is pure: no disk, network, clock or thread.
+    Room("PairProtocol", in: "HighAvailability/PairProtocol", sees: [], foreign: []),
     Room(
-        "HighAvailability", in: "HighAvailability",
-        sees: ["Registry", "EventLog", "Conductor", "EtcdClient"]),
+        "HighAvailability", in: "HighAvailability/Pair",
+        sees: ["PairProtocol", "Registry", "EventLog", "Conductor", "EtcdClient"]),
     Room("Identity", in: "Identity", sees: ["Registry", "KeystoneClient"]),
 
     // Those who watch see the conductor only through the protocols that Registry declares.
@@ -89,8 +92,8 @@ let house: [Room] = [
 
     // The whole pair in one thread, on simulated devices.
     Room(
-        "Simulation", in: "Simulation",
-        sees: ["Registry", "EventLog", "Projections", "Conductor", "HighAvailability"]),
+        "Simulation", in: "Simulation", sees: ["PairProtocol", "Threads"],
+        foreign: ["HeapModule", "Synchronization"]),
 ]
 
 /// What may stand at the top of the repository, besides files whose names begin with a dot.

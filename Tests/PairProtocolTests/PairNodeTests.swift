@@ -1,0 +1,229 @@
+import PairProtocol
+import Testing
+
+@Suite("A pair's node")
+struct PairNodeTests {
+    @Test("It founds a pair where there is none, and serves once its epoch is durable")
+    func founding() {
+        var script = Script(log: .none, mayFound: true)
+        #expect(script.give(.tick) == [.transact(1, .read)])
+        let empty = Script.view(7, leader: nil, insync: nil)
+        #expect(script.give(.answered(1, .init(isDone: true, snapshot: empty))) == [])
+        #expect(script.give(.tick) == [.transact(2, .found)])
+        let founded = Script.view(8, leader: (a, 8), insync: ([a], 8))
+        #expect(
+            script.give(.answered(2, .init(isDone: true, snapshot: founded)))
+                == [.remember(EtcdMemory(revision: founded.revision, insync: 8)), .settle])
+        #expect(script.give(.settled(.none)) == [.begin(epoch: 8)])
+        #expect(!script.node.mayGather)
+        #expect(script.give(.stored(mark(1, 8))) == [.acknowledge(upTo: 1), .serve(epoch: 8)])
+        #expect(script.node.mayGather && script.node.mayRead(at: script.now))
+        #expect(script.give(.gathered(batch(1, 3, 8))) == [.store(batch(1, 3, 8))])
+        #expect(script.give(.stored(mark(3, 8))) == [.acknowledge(upTo: 3)])
+    }
+
+    @Test("A log that has been in a pair never founds another, and who is not in insync does not lead")
+    func outsiders() {
+        var script = Script(log: mark(5, 3), mayFound: false)
+        _ = script.give(.tick)
+        _ = script.give(.answered(1, .init(isDone: true, snapshot: Script.view(9, leader: nil, insync: nil))))
+        #expect(script.give(.tick) == [.transact(2, .read)])
+        let others = Script.view(10, leader: nil, insync: ([b], 10))
+        _ = script.give(.answered(2, .init(isDone: true, snapshot: others)))
+        #expect(script.give(.tick) == [.transact(3, .read)])
+    }
+
+    @Test("After a start it waits out the longest promise, and it takes the lead only on a lease")
+    func patience() {
+        var script = Script(log: mark(5, 3), mayFound: false, isReady: false)
+        _ = script.give(.tick)
+        let free = Script.view(9, leader: nil, insync: ([a, b], 4))
+        _ = script.give(.answered(1, .init(isDone: true, snapshot: free)))
+        #expect(script.give(.tick) == [.transact(2, .read)])
+        _ = script.give(.answered(2, .init(isDone: true, snapshot: free)))
+        script.now += .seconds(10)
+        #expect(script.give(.tick) == [.transact(3, .read)], "no lease")
+        _ = script.give(.answered(3, .init(isDone: true, snapshot: free)))
+        _ = script.give(.leaseHeld(1, until: script.now + .seconds(2)))
+        #expect(script.give(.tick) == [.transact(4, .take(insync: 4))])
+    }
+
+    @Test("The key of an epoch that the log knows is given back, never resumed")
+    func resuming() {
+        var script = Script(log: mark(5, 8), mayFound: false)
+        _ = script.give(.tick)
+        let mine = Script.view(9, leader: (a, 8), insync: ([a, b], 4))
+        _ = script.give(.answered(1, .init(isDone: true, snapshot: mine)))
+        #expect(script.node.epochLed == nil)
+        #expect(script.give(.tick) == [.transact(2, .release(epoch: 8))])
+    }
+
+    @Test("Nothing is acknowledged before the partner holds it; alone only after a confirmed shrink")
+    func waiting() {
+        var script = Script.leading(with: [a, b])
+        _ = script.give(.gathered(batch(6, 7, 8)))
+        #expect(script.give(.stored(mark(7, 8))) == [])
+        #expect(script.node.acknowledgedEnd == 5, "the inherited part counts as acknowledged, nothing else")
+        script.now += .seconds(5)
+        let shrink = script.give(.tick).compactMap(\.transaction)
+        #expect(shrink == [.setInsync([a], epoch: 8, revision: 4)])
+        // No answer: unknown, so nobody is alone; it is put again.
+        script.now += .seconds(5)
+        let again = script.give(.tick)
+        #expect(again.compactMap(\.transaction) == [.setInsync([a], epoch: 8, revision: 4)])
+        #expect(script.node.acknowledgedEnd == 5)
+        // The first was done all the same; its answer comes late and is ignored.
+        let done = Script.view(11, leader: (a, 8), insync: ([a], 11))
+        _ = script.give(.answered(shrink.isEmpty ? 0 : 2, .init(isDone: true, snapshot: done)))
+        #expect(script.node.acknowledgedEnd == 5)
+        let number = script.lastRequest
+        let third = script.give(.answered(number, .init(isDone: false, snapshot: done)))
+        #expect(third.compactMap(\.transaction) == [.setInsync([a], epoch: 8, revision: 11)], "rule 14")
+        let confirmed = Script.view(12, leader: (a, 8), insync: ([a], 12))
+        let effects = script.give(.answered(script.lastRequest, .init(isDone: true, snapshot: confirmed)))
+        #expect(effects.contains(.acknowledge(upTo: 7)))
+        #expect(effects.contains(.serve(epoch: 8)))
+    }
+
+    @Test("A failed commit ends the epoch if the batch was sent, and else only the batch")
+    func failing() {
+        var alone = Script.leading(with: [a])
+        _ = alone.give(.gathered(batch(6, 7, 8)))
+        #expect(alone.give(.storeFailed) == [.settle, .drop(after: 6)])
+        #expect(!alone.node.mayGather)
+        _ = alone.give(.settled(mark(6, 8)))
+        #expect(alone.give(.gathered(batch(6, 9, 8))) == [.store(batch(6, 9, 8))])
+
+        var followed = Script.leading(with: [a])
+        _ = followed.give(.connected)
+        _ = followed.give(
+            .received(.stored(Session(epoch: 8, number: 1), end: 6, identity: b)))
+        let sent = followed.give(.gathered(batch(6, 7, 8)))
+        #expect(sent.first == .send(.batch(Session(epoch: 8, number: 1), batch(6, 7, 8))))
+        let effects = followed.give(.storeFailed)
+        #expect(effects == [.settle, .stepDown("a batch that was sent could not be stored")])
+        #expect(followed.node.epochLed == nil)
+    }
+
+    @Test("A standby finds the common end, cuts there, and stores only the next batch of its session")
+    func following() {
+        var script = Script(log: mark(9, 4), mayFound: false)
+        let session = Session(epoch: 6, number: 2)
+        #expect(script.give(.received(.hello(session))) == [.settle])
+        let question = script.give(.settled(mark(9, 4)))
+        #expect(question == [.collectMarks(question: 1, above: 0, upTo: 9)])
+        let marks = [mark(9, 4), mark(7, 3), mark(4, 3)]
+        #expect(
+            script.give(.collected(question: 1, marks)) == [.send(.marks(session, question: 1, marks))])
+        // Between the newest common one and the one behind it there may be others.
+        #expect(
+            script.give(.received(.common(session, question: 1, mark(4, 3))))
+                == [.collectMarks(question: 2, above: 4, upTo: 6)])
+        #expect(script.give(.collected(question: 2, [])) == [.cut(to: mark(4, 3))])
+        #expect(
+            script.give(.cut(mark(4, 3))) == [.send(.stored(session, end: 4, identity: a))])
+        let next = ShippedBatch(before: 4, end: mark(8, 5), bytes: [1])
+        let old = Session(epoch: 6, number: 1)
+        #expect(script.give(.received(.batch(old, next))) == [])
+        #expect(script.give(.received(.batch(session, batch(5, 8, 5)))) == [])
+        #expect(script.give(.received(.batch(session, next))) == [.store(next)])
+        #expect(script.give(.received(.batch(session, next))) == [], "doubled")
+        #expect(
+            script.give(.stored(mark(8, 5))) == [.send(.stored(session, end: 8, identity: a))])
+        #expect(
+            script.give(.received(.hello(old)))
+                == [.send(.refusal(session))], "a hello of an older session")
+    }
+
+    @Test("A leader follows a later epoch, and etcd that went back is not believed")
+    func superseded() {
+        var script = Script.leading(with: [a, b])
+        let effects = script.give(.received(.hello(Session(epoch: 9, number: 1))))
+        #expect(effects.contains(.stepDown("a leader of a later epoch said hello")))
+
+        var other = Script.leading(with: [a, b])
+        _ = other.give(.tick)
+        let old = Script.view(7, leader: nil, insync: ([a, b], 4))
+        let refused = other.give(.answered(other.lastRequest, .init(isDone: true, snapshot: old)))
+        #expect(other.node.etcdFault?.contains("restored from an old snapshot") ?? false)
+        #expect(refused.contains { if case .stepDown = $0 { true } else { false } })
+    }
+
+    @Test("A switchover lets the key go once the peer holds everything")
+    func switchover() {
+        var script = Script.leading(with: [a, b])
+        _ = script.give(.connected)
+        let session = Session(epoch: 8, number: 1)
+        _ = script.give(.received(.stored(session, end: 6, identity: b)))
+        _ = script.give(.gathered(batch(6, 7, 8)))
+        _ = script.give(.switchover)
+        #expect(!script.node.mayGather)
+        _ = script.give(.stored(mark(7, 8)))
+        let effects = script.give(.received(.stored(session, end: 7, identity: b)))
+        #expect(effects.contains(.acknowledge(upTo: 7)))
+        #expect(effects.compactMap(\.transaction) == [.release(epoch: 8)])
+        let gone = Script.view(9, leader: nil, insync: ([a, b], 4))
+        let last = script.give(.answered(script.lastRequest, .init(isDone: true, snapshot: gone)))
+        #expect(last.contains(.stepDown("handed over")))
+    }
+}
+
+private let a = LogIdentity(bytes: SIMD2(1, 1))
+private let b = LogIdentity(bytes: SIMD2(2, 2))
+
+private func mark(_ position: UInt64, _ epoch: UInt64) -> Mark {
+    Mark(position: position, epoch: epoch, seal: SIMD4(position, epoch, 0, 0))
+}
+
+private func batch(_ before: UInt64, _ end: UInt64, _ epoch: UInt64) -> ShippedBatch {
+    ShippedBatch(before: before, end: mark(end, epoch), bytes: [])
+}
+
+/// A node, a clock that goes on by a second with each input, and what it asked etcd last.
+private struct Script {
+    var node: PairNode
+    var now: Duration = .zero
+    var lastRequest: UInt64 = 0
+
+    init(log: Mark, mayFound: Bool, isReady: Bool = true) {
+        node = PairNode(
+            identity: a, end: log, seen: nil, mayFound: mayFound, settings: PairSettings(lease: .seconds(4)),
+            at: .zero)
+        guard isReady else { return }
+        now = .seconds(100)
+        _ = give(.leaseHeld(1, until: .seconds(10_000)))
+    }
+
+    /// The leader of epoch 8, whose log ended at 5 before it.
+    static func leading(with members: Set<LogIdentity>) -> Script {
+        var script = Script(log: mark(5, 3), mayFound: false)
+        _ = script.give(.tick)
+        let mine = view(8, leader: (a, 8), insync: (members, 4))
+        _ = script.give(.answered(1, .init(isDone: true, snapshot: mine)))
+        _ = script.give(.settled(mark(5, 3)))
+        _ = script.give(.stored(mark(6, 8)))
+        return script
+    }
+
+    mutating func give(_ input: PairInput) -> [PairEffect] {
+        now += .milliseconds(600)
+        let effects = node.handle(input, at: now)
+        for case .transact(let number, _) in effects { lastRequest = number }
+        return effects
+    }
+
+    static func view(
+        _ number: UInt64, leader: (LogIdentity, UInt64)?, insync: (Set<LogIdentity>, UInt64)?
+    ) -> EtcdSnapshot {
+        EtcdSnapshot(
+            revision: EtcdRevision(cluster: 1, number: number),
+            leader: leader.map { .init(identity: $0.0, epoch: $0.1) },
+            insync: insync.map { .init(members: $0.0, revision: $0.1) })
+    }
+}
+
+extension PairEffect {
+    fileprivate var transaction: EtcdTransaction? {
+        if case .transact(_, let transaction) = self, transaction != .read { transaction } else { nil }
+    }
+}
