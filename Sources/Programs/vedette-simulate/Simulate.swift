@@ -119,10 +119,10 @@ extension PlantedBug {
     /// Within so many seeds, from the first on, it must be found.
     fileprivate var stated: Int {
         switch self {
-        // It takes a hello that is late by an epoch, or a disk that fails in a pair that just shrank.
-        case .oldHelloAccepted, .stepDownOnlyForMembers: 200_000
-        case .epochResumed, .promiseBroken, .promiseForgotten, .noEpochCheck, .settledByRead, .guardByName,
-            .leaseIsNotTheKeys, .positionReused, .wallClockTrusted:
+        // It takes a standby that restarts and leads within a promise, while its leader hears of neither.
+        case .promiseForgotten: 200_000
+        case .epochResumed, .leaseIsNotTheKeys, .noEpochCheck, .oldHelloAccepted, .readWithoutLease,
+            .restoredEtcdBelieved, .stepDownOnlyForMembers, .wallClockTrusted:
             50_000
         default: 5_000
         }
