@@ -14,6 +14,8 @@ struct StoredBase: Sendable {
     var lastEpoch: UInt64
     /// Where each stream stood then.
     var lastPositions: [UInt64]
+    /// What the events that are gone made of the VIMs.
+    var table: VIMTable
     /// When it was dropped.
     var time: UInt64
     var firstSeal: [UInt8]
@@ -52,6 +54,7 @@ struct StoredBase: Sendable {
         guard schema == VIMTable.schema, let table = VIMTable(encoded: rows, position: position) else {
             throw Damage(at: position, "the base, which stands for what was dropped, cannot be read")
         }
+        self.table = table
         lastPositions = (0..<table.nextStream).map { table.lastPosition(inStream: $0) }
         (lastTime, lastEpoch) = (0, 0)
         try follow(tombstones)

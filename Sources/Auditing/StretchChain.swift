@@ -1,3 +1,4 @@
+import Projections
 import Registry
 
 /// Joins stretches in order: what each of them had to take for granted is checked here.
@@ -12,13 +13,32 @@ struct StretchChain {
     /// The last event that says that something was dropped.
     private(set) var drop: NotedDrop?
     private var lastPositions: [UInt64] = [0]
+    /// What the events make of the VIMs.
+    private(set) var table = VIMTable()
+    /// The same where the checkpoint stands; nil if no batch with its seal ends there.
+    private(set) var tableAtCheckpoint: VIMTable?
+    private let checkpoint: CheckpointPlace?
+
+    /// Where a checkpoint says that it stands.
+    struct CheckpointPlace: Sendable {
+        var position: UInt64
+        var seal: StoredBatch.SealBytes
+    }
 
     /// A chain that begins with the first event, or goes on from what stands for those that were dropped.
-    init(after base: StoredBase? = nil) {
-        guard let base else { return }
-        (position, seal) = (base.position, base.seal)
-        (time, epoch) = (base.lastTime, base.lastEpoch)
-        lastPositions = base.lastPositions
+    init(after base: StoredBase? = nil, comparing checkpoint: CheckpointPlace? = nil) {
+        self.checkpoint = checkpoint
+        if let base {
+            (position, seal) = (base.position, base.seal)
+            (time, epoch) = (base.lastTime, base.lastEpoch)
+            (lastPositions, table) = (base.lastPositions, base.table)
+        }
+        keepTable()
+    }
+
+    private mutating func keepTable() {
+        guard let checkpoint, checkpoint.position == position, checkpoint.seal == seal else { return }
+        tableAtCheckpoint = table
     }
 
     /// Streams of VIMs, the conductor's own not counted.
@@ -39,7 +59,9 @@ struct StretchChain {
                     of: opening.time, opening.epoch, after: time, epoch, at: opening.position)
             }
             for arrival in stretch.arrivals { try join(arrival) }
-            for (stream, position) in stretch.lastPositions { lastPositions[Int(stream)] = position }
+            for (stream, position) in stretch.excerpt.lastPositions {
+                lastPositions[Int(stream)] = position
+            }
             if stretch.batchCount > 0 {
                 (position, seal) = (stretch.lastPosition, stretch.lastSeal)
                 (time, epoch) = (stretch.lastTime, stretch.lastEpoch)
@@ -50,6 +72,11 @@ struct StretchChain {
             byteCount += stretch.byteCount
         }
         if let damage = stretch.damage { throw damage }
+        guard stretch.opening != nil else { return }
+        do throws(ProjectionFault) { try table.apply(stretch.excerpt) } catch {
+            throw Damage(at: error.position, error.sentence)
+        }
+        keepTable()
     }
 
     private mutating func join(_ arrival: Stretch.Arrival) throws(Damage) {

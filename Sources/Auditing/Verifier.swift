@@ -1,6 +1,6 @@
 public import EventLog
 import LMDB
-import Registry
+public import Registry
 import Threads
 
 #if canImport(Glibc)
@@ -28,6 +28,8 @@ public struct Verifier: Sendable {
         public var dropped: Dropped?
         /// The first damage; nil if there is none.
         public var damage: Damage?
+        /// The checkpoint and the vault beside what the events led to; nil if the log is damaged.
+        public var state: StateAudit?
 
         /// Nothing was checked yet.
         public init() {}
@@ -76,42 +78,50 @@ public struct Verifier: Sendable {
             stretchLength: stretchLength)
     }
 
-    /// Checks every batch up to the end as it stands now.
+    /// Checks every batch up to the end as it stands now, and the state beside them; anew, if events were
+    /// dropped meanwhile: what is missing then is no damage.
     ///
-    /// - Parameter progress: told the positions done and the last one, on any thread.
-    public func run(progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }) -> Report {
-        while true {
-            let (report, base) = runOnce(progress: progress)
-            // What was dropped meanwhile is missing and no damage: that log is another one.
-            if report.damage != nil, let now = try? storedBase(), now.position != base { continue }
-            return report
-        }
+    /// - Parameters:
+    ///   - checkKey: asked of each entry of the vault, on the calling thread; may be asked twice.
+    ///   - progress: told the positions done and the last one, on any thread.
+    public func run(
+        checkingKeys checkKey: StateAudit.KeyCheck = { _, _ in nil },
+        progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
+    ) -> Report {
+        log.undisturbedByDrops { runOnce(checkKey, progress) }
     }
 
-    /// - Returns: also where the base stood when it began; nil if there was none.
     private func runOnce(
-        progress: @escaping @Sendable (UInt64, UInt64) -> Void
-    ) -> (Report, basePosition: UInt64?) {
+        _ checkKey: StateAudit.KeyCheck, _ progress: @escaping @Sendable (UInt64, UInt64) -> Void
+    ) -> Report {
         var report = Report()
         let job: VerifierJob
-        var base: StoredBase?
+        let base: StoredBase?
+        var state: StateAudit
+        let vault: [(name: [UInt8], key: [UInt8])]
         do throws(Damage) {
-            let end = try lastKey()
             base = try storedBase()
-            guard end > 0 else { return (report, base?.position) }
+            state = StateAudit(of: log)
+            let end: UInt64
+            (end, vault) = try endAndVault()
+            let coldEnds = try segmentEnds()
+            try checkLeftovers(upTo: coldEnds.last ?? 0)
             job = VerifierJob(
-                after: base, last: end, coldEnds: try segmentEnds(), length: stretchLength,
-                progress: progress)
+                after: base, comparing: state.comparedPlace, last: end, coldEnds: coldEnds,
+                length: stretchLength, progress: progress)
         } catch {
             report.damage = error
-            return (report, base?.position)
+            return report
         }
+        let cut = state.comparedPlace?.position
         let workers = (0..<workerCount).map { number in
             DedicatedThread(name: "verify-\(number)") { [self] in
-                var audit = StretchAudit()
+                var audit = StretchAudit(cut: cut)
                 while let (number, range) = job.next() { job.finish(number, read(range, &audit)) }
             }
         }
+        // Beside them, since it takes its time where there are many.
+        state.check(vault, checkKey)
         for worker in workers { worker.join() }
         let (chain, damage) = job.result()
         report.batchCount = chain.batchCount
@@ -126,7 +136,11 @@ public struct Verifier: Sendable {
                 lastPosition: base.position, segmentCount: base.segmentCount, time: base.time,
                 eventPosition: drop.position)
         }
-        return (report, base?.position)
+        if report.damage == nil {
+            state.compare(with: chain.table, at: chain.tableAtCheckpoint, in: log)
+            report.state = state
+        }
+        return report
     }
 
     /// The base and what is left of the segments that it stands for; nil if nothing was dropped.
@@ -145,26 +159,59 @@ public struct Verifier: Sendable {
 
     private func values(of database: Database) throws(Damage) -> [[UInt8]] {
         try withCursor(over: database) { (cursor) throws(Damage) in
-            var values: [[UInt8]] = []
-            while let entry = try step({ () throws(LMDBError) in try cursor.next() }, near: 0) {
-                values.append(Array(entry.value))
-            }
-            return values
+            try entries(of: cursor).map(\.value)
         }
     }
 
-    /// The key of the last value, which is where the last stretch must reach.
-    private func lastKey() throws(Damage) -> UInt64 {
-        try withCursor { (cursor) throws(Damage) in
-            guard let entry = try step({ () throws(LMDBError) in try cursor.last() }, near: 0) else {
-                return 0
+    private func entries(
+        of cursor: borrowing Cursor
+    ) throws(Damage) -> [(key: [UInt8], value: [UInt8])] {
+        var entries: [(key: [UInt8], value: [UInt8])] = []
+        while let entry = try step({ () throws(LMDBError) in try cursor.next() }, near: 0) {
+            entries.append((Array(entry.key), Array(entry.value)))
+        }
+        return entries
+    }
+
+    /// The key of the last batch, which is where the last stretch must reach, and the vault as it was then:
+    /// both change in one commit, so they must agree.
+    private func endAndVault() throws(Damage) -> (UInt64, [(name: [UInt8], key: [UInt8])]) {
+        try withTransaction { (transaction) throws(TransactionError<Damage>) in
+            let end = try transaction.withCursor(over: log.batches) { (cursor) throws(Damage) in
+                guard let entry = try step({ () throws(LMDBError) in try cursor.last() }, near: 0) else {
+                    return 0 as UInt64
+                }
+                return try Verifier.key(of: entry, near: 0)
             }
-            return try Verifier.key(of: entry, near: 0)
+            let vault = try transaction.withCursor(over: log.vault) { (cursor) throws(Damage) in
+                try entries(of: cursor).map { (name: $0.key, key: $0.value) }
+            }
+            return (end, vault)
+        }
+    }
+
+    /// What segments hold and the data file still does, too, nobody reads; its pages are freed some day.
+    private func checkLeftovers(upTo end: UInt64) throws(Damage) {
+        guard end > 0 else { return }
+        try withCursor { (cursor) throws(Damage) in
+            while let entry = try step({ () throws(LMDBError) in try cursor.next() }, near: 0) {
+                let key = try Verifier.key(of: entry, near: 0)
+                guard key <= end else { return }
+                try Verifier.checkPages(of: entry, key, cursor)
+            }
+        }
+    }
+
+    private static func checkPages(
+        of entry: Cursor.Entry, _ key: UInt64, _ cursor: borrowing Cursor
+    ) throws(Damage) {
+        guard cursor.hasItsPages(entry) else {
+            throw Damage(at: key, "the first page of the batch is not the one that belongs there")
         }
     }
 
     /// All batches whose values begin in the range.
-    private func read(_ range: Range<UInt64>, _ audit: inout StretchAudit) -> Stretch {
+    private func read(_ range: Range<UInt64>, _ audit: inout StretchAudit) -> [Stretch] {
         var next = range.lowerBound
         var isFirst = true
         audit.begin(after: .none)
@@ -302,6 +349,7 @@ public struct Verifier: Sendable {
             let key = try Verifier.key(of: found, near: start)
             guard key < end else { return end }
             guard key >= start else { throw Damage(at: key, "the keys of the batches are not in order") }
+            try Verifier.checkPages(of: found, key, cursor)
             try audit.take(try StoredBatch(at: key, in: found.value))
             byteCount += found.value.count
             if byteCount >= Verifier.viewByteMax { return key + 1 }
@@ -345,11 +393,16 @@ public struct Verifier: Sendable {
     private func withCursor<Result>(
         over database: Database? = nil, _ body: (borrowing Cursor) throws(Damage) -> Result
     ) throws(Damage) -> Result {
-        do throws(TransactionError<TransactionError<Damage>>) {
-            return try log.environment.read { (transaction) throws(TransactionError<Damage>) in
-                try transaction.withCursor(over: database ?? log.batches, body)
-            }
-        } catch {
+        try withTransaction { (transaction) throws(TransactionError<Damage>) in
+            try transaction.withCursor(over: database ?? log.batches, body)
+        }
+    }
+
+    private func withTransaction<Result>(
+        _ body: (borrowing ReadTransaction) throws(TransactionError<Damage>) -> Result
+    ) throws(Damage) -> Result {
+        do throws(TransactionError<TransactionError<Damage>>) { return try log.environment.read(body) } catch
+        {
             switch error {
             case .body(.body(let damage)): throw damage
             case .library(let error), .body(.library(let error)):

@@ -8,7 +8,7 @@ final class VerifierJob: Sendable {
     private struct State {
         var nextNumber: Int
         var joinedCount: Int
-        var waiting: [Int: Stretch] = [:]
+        var waiting: [Int: [Stretch]] = [:]
         var chain: StretchChain
         var damage: Damage?
     }
@@ -21,17 +21,21 @@ final class VerifierJob: Sendable {
 
     /// - Parameters:
     ///   - base: what stands for the first segments; nil if none was dropped.
+    ///   - checkpoint: where the state is kept to be compared.
     ///   - last: the key of the last batch.
     ///   - coldEnds: the last position of each segment.
     ///   - length: positions of a stretch after the last segment.
     ///   - progress: told the position up to which stretches are joined, and the last.
     init(
-        after base: StoredBase?, last: UInt64, coldEnds: [UInt64], length: UInt64,
+        after base: StoredBase?, comparing checkpoint: StretchChain.CheckpointPlace?, last: UInt64,
+        coldEnds: [UInt64], length: UInt64,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void
     ) {
         let droppedCount = base?.segmentCount ?? 0
         state = Mutex(
-            State(nextNumber: droppedCount, joinedCount: droppedCount, chain: StretchChain(after: base)))
+            State(
+                nextNumber: droppedCount, joinedCount: droppedCount,
+                chain: StretchChain(after: base, comparing: checkpoint)))
         self.last = last
         self.coldEnds = coldEnds
         self.length = length
@@ -58,23 +62,23 @@ final class VerifierJob: Sendable {
         return start..<(start > .max - length ? .max : start + length)
     }
 
-    /// Takes a stretch in, and joins it to those before it as soon as they are there.
-    func finish(_ number: Int, _ stretch: Stretch) {
+    /// Takes a stretch in, in pieces, and joins it to those before it as soon as they are there.
+    func finish(_ number: Int, _ pieces: [Stretch]) {
         let done = state.withLock { state in
-            state.waiting[number] = stretch
-            while state.damage == nil, let stretch = state.waiting.removeValue(forKey: state.joinedCount) {
-                join(stretch, &state)
+            state.waiting[number] = pieces
+            while state.damage == nil, let pieces = state.waiting.removeValue(forKey: state.joinedCount) {
+                join(pieces, &state)
             }
             return state.chain.position
         }
         progress(done, last)
     }
 
-    private func join(_ stretch: Stretch, _ state: inout State) {
+    private func join(_ pieces: [Stretch], _ state: inout State) {
         let end = range(state.joinedCount)?.upperBound ?? 0
         state.joinedCount += 1
         do throws(Damage) {
-            try state.chain.join(stretch)
+            for piece in pieces { try state.chain.join(piece) }
             // An altered key may lie anywhere: nobody walks there through stretches without a batch.
             let next = state.chain.position + 1
             if end <= last, next < end {

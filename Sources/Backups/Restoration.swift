@@ -1,7 +1,6 @@
 import Auditing
 import EventLog
 import Identity
-import Projections
 public import Registry
 
 #if canImport(Glibc)
@@ -106,44 +105,26 @@ public struct Restoration: Sendable {
         willRead(staged, ", an older one than \(backup)")
         let log: EventLog
         do throws(EventLogError) {
-            log = try EventLog(directory: staged, access: .read, checking: .everything)
+            log = try EventLog(directory: staged, access: .read, checking: .trees)
         } catch { throw unfit(error.sentence) }
-        let report = Verifier(of: log).run {
+        var counts: [String: Int] = [:]
+        let report = Verifier(of: log).run { id, wrapped in
+            do throws(VaultFault) { try CredentialVault.check(wrapped, of: id) } catch {
+                return error.sentence
+            }
+            counts[CredentialVault.fingerprintText(of: wrapped) ?? "", default: 0] += 1
+            return nil
+        } progress: {
             progress(OperatorProgress(done: $0, total: $1, unit: "events"))
         }
         if let damage = report.damage { throw unfit("position \(damage.position): \(damage.sentence)") }
         guard report.head == log.head, log.head.position == manifest.position,
             "\(log.head.seal)" == manifest.seal, hexadecimal(log.identity) == manifest.identity
         else { throw unfit("its log is not the one that its manifest names") }
-        let (registeredCount, counts) = try verifyState(of: log, progress)
+        if let fault = report.state?.faults.first { throw unfit(fault) }
         return RestoreReport(
-            manifest: manifest, eventCount: report.eventCount, registeredCount: registeredCount, identity: "",
-            dataKeyCounts: counts)
-    }
-
-    private func verifyState(
-        of log: EventLog, _ progress: @escaping @Sendable (OperatorProgress) -> Void
-    ) throws(BackupFault) -> (registeredCount: Int, dataKeyCounts: [String: Int]) {
-        var counts: [String: Int] = [:]
-        let state: StateAudit
-        do throws(ReadError<ProjectionFault>) {
-            state = try StateAudit(of: log) { id, wrapped in
-                do throws(VaultFault) { try CredentialVault.check(wrapped, of: id) } catch {
-                    return error.sentence
-                }
-                counts[CredentialVault.fingerprintText(of: wrapped) ?? "", default: 0] += 1
-                return nil
-            } progress: {
-                progress(OperatorProgress(done: $0.position, total: $0.end, unit: "events"))
-            }
-        } catch {
-            switch error {
-            case .log(let error): throw unfit(error.sentence)
-            case .body(let fault): throw unfit("position \(fault.position): \(fault.sentence)")
-            }
-        }
-        if let fault = state.faults.first { throw unfit(fault) }
-        return (state.registeredCount, counts)
+            manifest: manifest, eventCount: report.eventCount,
+            registeredCount: report.state?.registeredCount ?? 0, identity: "", dataKeyCounts: counts)
     }
 
     /// Refuses if the present log holds anything that the backup does not.

@@ -69,6 +69,8 @@ public final class EventLog: Sendable {
         /// All that say where others are; about one in two hundred.
         case trees
         /// The front of every value of many pages, too; about one in three, or of small batches all.
+        ///
+        /// For who copies pages: an auditor looks at the front of each batch that it reads.
         case everything
     }
 
@@ -82,7 +84,7 @@ public final class EventLog: Sendable {
     package let environment: Environment
     package let batches: Database
     let checkpoints: Database
-    let vault: Database
+    package let vault: Database
     /// The index of the archive; nil if only read, and written by a version that had none.
     package let segments: Database?
     /// What stands for dropped events; nil if only read, and written by a version that dropped none.

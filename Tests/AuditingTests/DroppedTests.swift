@@ -5,6 +5,7 @@ import Projections
 import Recording
 import Registry
 import Samples
+import Synchronization
 import Testing
 
 @testable import Auditing
@@ -115,13 +116,14 @@ struct DroppedVerifierTests {
                 #expect(try replay.table.differences(from: Replay(of: log).table) == [])
             }
             let log = try EventLog(directory: second, access: .write, mapByteCount: 1 << 30)
-            var end: UInt64 = 0
-            let audit = try StateAudit(of: log) { id, wrapped in
+            let end = Mutex<UInt64>(0)
+            let report = Verifier(of: log, workerCount: 1).run { id, wrapped in
                 keys[id] == wrapped ? nil : "altered"
-            } progress: { _ in
-                if end == 0 { end = (try? drop(5, of: log)) ?? 1 }
+            } progress: { _, _ in
+                end.withLock { if $0 == 0 { $0 = (try? drop(5, of: log)) ?? 1 } }
             }
-            #expect(end > 90_000 && audit.faults == [] && audit.keyCount == keys.count)
+            #expect(end.withLock { $0 } > 90_000 && report.damage == nil && report.dropped != nil)
+            #expect(report.state?.faults == [] && report.state?.keyCount == keys.count)
         }
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import LMDB
 import Samples
 import Testing
@@ -63,6 +64,36 @@ struct CursorTests {
                 try cursor.last().map { Array($0.value) }
             }
             #expect(last == [UInt8](repeating: 6, count: 10_000))
+        }
+    }
+
+    @Test("A long value's first page is the one its entry names, or that is told", arguments: 0..<16)
+    func pages(byte: Int) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory + "/data"
+            func areTold() throws -> [Bool] {
+                let environment = try Environment(path: path, options: .init(mapByteCount: 1 << 24))
+                let database = try environment.database("numbers", integerKeys: true)
+                return try environment.walk(database) { (cursor) throws(LMDBError) in
+                    var told: [Bool] = []
+                    while let entry = try cursor.next() { told.append(!cursor.hasItsPages(entry)) }
+                    return told
+                }
+            }
+            do {
+                let environment = try Environment(path: path, options: .init(mapByteCount: 1 << 24))
+                let database = try environment.database("numbers", integerKeys: true)
+                try environment.append(0xA5, byteCount: 1_000, in: database)
+                try environment.append(0xA6, byteCount: 10_000, in: database)
+            }
+            #expect(try areTold() == [false, false])
+            let url = URL(fileURLWithPath: path)
+            var file = try Data(contentsOf: url)
+            let value = Data(repeating: 0xA6, count: 10_000)
+            file[try #require(file.firstRange(of: value)).lowerBound - 16 + byte] ^= 8
+            try file.write(to: url)
+            // Two bytes of a page's front are not used.
+            #expect(try areTold() == [false, !(8...9).contains(byte)])
         }
     }
 

@@ -134,7 +134,8 @@ public final class Environment: @unchecked Sendable {
     ///
     /// Reads every page that says where others are: of a log about one in two hundred.
     ///
-    /// - Parameter isThorough: also looks at the front of every value of many pages.
+    /// - Parameter isThorough: also looks at the front of every value of many pages, as
+    ///   ``Cursor/hasItsPages(_:)`` does of one.
     /// - Returns: whether a later commit was undone: its pages are there, under the number of an earlier one.
     ///   LMDB writes that number back if the commit's last write fails; a flipped bit may do the same.
     @discardableResult

@@ -46,7 +46,8 @@ struct PageCheck {
                 number = node.child
                 continue
             }
-            return node.key.count == 8 ? node.key.number(at: 0, UInt64.self) : 0
+            guard case .number(let key) = try page.key(of: node, isNumber: true) else { return 0 }
+            return key
         }
         return 0
     }
@@ -55,8 +56,8 @@ struct PageCheck {
         guard tree.flags & 0xFF == TreeRecord.integerKeys else {
             throw PageFault(page: nil, "the record of its free pages is altered")
         }
-        try walk(tree) { (check, _, value) throws(PageFault) in
-            let list = try check.bytes(of: value)
+        try walk(tree) { (check, leaf, value) throws(PageFault) in
+            let list = try check.bytes(of: value, in: leaf)
             let count = list.count >= 8 ? list.number(at: 0, UInt64.self) : .max
             guard count <= UInt64(list.count / 8 - 1) else {
                 throw PageFault(page: value.page, "a list of free pages is longer than its place")
@@ -69,9 +70,9 @@ struct PageCheck {
 
     private mutating func walkMain(_ tree: TreeRecord) throws(PageFault) {
         guard tree.flags == 0 else { throw PageFault(page: nil, "the record of its databases is altered") }
-        try walk(tree) { (check, _, value) throws(PageFault) in
-            guard value.isTree, case .inline(let bytes) = value.content,
-                let tree = TreeRecord(bytes), tree.flags & ~TreeRecord.integerKeys == 0
+        try walk(tree) { (check, leaf, value) throws(PageFault) in
+            guard value.isTree, case .inline(let range) = value.content,
+                let tree = TreeRecord(leaf.bytes(of: range)), tree.flags & ~TreeRecord.integerKeys == 0
             else { throw PageFault(page: value.page, "the record of a database is altered") }
             try check.walk(tree) { (_, _, value) throws(PageFault) in
                 guard !value.isTree else {
@@ -83,7 +84,7 @@ struct PageCheck {
 
     /// Visits the entries of a tree in order, and checks what its record counts.
     private mutating func walk(
-        _ tree: TreeRecord, _ visit: (inout PageCheck, [UInt8], PageValue) throws(PageFault) -> Void
+        _ tree: TreeRecord, _ visit: (inout PageCheck, TreePage, PageValue) throws(PageFault) -> Void
     ) throws(PageFault) {
         guard tree.root != TreeRecord.noRoot else {
             guard tree.depth == 0, tree.counts == TreeCounts() else {
@@ -103,7 +104,7 @@ struct PageCheck {
 
     private mutating func descend(
         to number: UInt64, from parent: UInt64?, levels: Int, _ walk: inout TreeWalk,
-        _ visit: (inout PageCheck, [UInt8], PageValue) throws(PageFault) -> Void
+        _ visit: (inout PageCheck, TreePage, PageValue) throws(PageFault) -> Void
     ) throws(PageFault) {
         try places.take(number, by: parent)
         let page = try TreePage(number, try file.page(number), isLeaf: levels == 1)
@@ -112,15 +113,17 @@ struct PageCheck {
             let node = try page.node(index)
             if levels > 1 {
                 // The first separator of a page is never looked at.
-                if index > 0 { try walk.separate(by: node.key, on: number) }
+                if index > 0 {
+                    try walk.separate(by: page.key(of: node, isNumber: walk.hasIntegerKeys), on: number)
+                }
                 try descend(to: node.child, from: number, levels: levels - 1, &walk, visit)
             } else {
-                try walk.enter(node.key, on: number)
+                try walk.enter(page.key(of: node, isNumber: walk.hasIntegerKeys), on: number)
                 let value = try page.value(of: node)
                 if case .pages(let first, let byteCount) = value.content {
                     try take(first, byteCount, of: value, &walk)
                 }
-                try visit(&self, node.key, value)
+                try visit(&self, page, value)
             }
         }
     }
@@ -134,7 +137,8 @@ struct PageCheck {
             let front = try file.page(first)
             let stored = UInt64(front.number(at: 12, UInt32.self))
             // A value that became shorter keeps its pages.
-            guard front.number(at: 0, UInt64.self) == first, front.number(at: 10, UInt16.self) == 4,
+            guard front.number(at: 0, UInt64.self) == first,
+                front.number(at: 10, UInt16.self) == PageFile.valueFlag,
                 stored >= count
             else {
                 throw PageFault(
@@ -146,9 +150,9 @@ struct PageCheck {
         walk.counts.others += count
     }
 
-    private func bytes(of value: PageValue) throws(PageFault) -> [UInt8] {
+    private func bytes(of value: PageValue, in leaf: TreePage) throws(PageFault) -> [UInt8] {
         switch value.content {
-        case .inline(let bytes): bytes
+        case .inline(let range): leaf.bytes(of: range)
         case .pages(let first, let byteCount): try file.value(from: first, byteCount: byteCount)
         }
     }
@@ -203,37 +207,23 @@ private struct PagePlaces {
 private struct TreeWalk {
     let hasIntegerKeys: Bool
     var counts = TreeCounts()
-    private var last: [UInt8]?
-    private var separator: [UInt8]?
+    private var last: PageKey?
+    private var separator: PageKey?
 
     init(hasIntegerKeys: Bool) { self.hasIntegerKeys = hasIntegerKeys }
 
-    mutating func separate(by key: [UInt8], on page: UInt64) throws(PageFault) {
-        try checkLength(of: key, on: page)
-        guard last.map({ isLess($0, key) }) ?? false else {
+    mutating func separate(by key: PageKey, on page: UInt64) throws(PageFault) {
+        guard last.map({ $0 < key }) ?? false else {
             throw PageFault(page: page, "its keys are not in order")
         }
         separator = key
     }
 
-    mutating func enter(_ key: [UInt8], on page: UInt64) throws(PageFault) {
-        try checkLength(of: key, on: page)
-        guard last.map({ isLess($0, key) }) ?? true, separator.map({ !isLess(key, $0) }) ?? true else {
+    mutating func enter(_ key: PageKey, on page: UInt64) throws(PageFault) {
+        guard last.map({ $0 < key }) ?? true, separator.map({ !(key < $0) }) ?? true else {
             throw PageFault(page: page, "its keys are not in order")
         }
         (last, separator) = (key, nil)
         counts.entries += 1
-    }
-
-    private func checkLength(of key: [UInt8], on page: UInt64) throws(PageFault) {
-        guard hasIntegerKeys ? key.count == 8 : (1...511).contains(key.count) else {
-            throw PageFault(page: page, "a key has \(key.count) bytes")
-        }
-    }
-
-    private func isLess(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        hasIntegerKeys
-            ? left.number(at: 0, UInt64.self) < right.number(at: 0, UInt64.self)
-            : left.lexicographicallyPrecedes(right)
     }
 }

@@ -9,6 +9,8 @@ final class PageFile {
     private static let magic: UInt32 = 0xBEEF_C0DE
     /// The front of a page: number 8, unused 2, flags 2, and where its free room begins and ends, 2 each.
     static let frontByteCount = 16
+    /// The flags of the first page of a value that fills pages of its own.
+    static let valueFlag: UInt16 = 4
 
     init(path: String) throws(PageFault) {
         descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -138,7 +140,8 @@ struct TreeRecord {
 /// An entry's value as a leaf holds it.
 struct PageValue {
     enum Content {
-        case inline([UInt8])
+        /// Where in the leaf it lies.
+        case inline(Range<Int>)
         /// It fills pages of its own.
         case pages(first: UInt64, byteCount: Int)
     }
@@ -150,11 +153,25 @@ struct PageValue {
     var content: Content
 }
 
+/// A key; numbers are told apart from bytes, since a log may have millions of them.
+enum PageKey {
+    case number(UInt64)
+    case bytes([UInt8])
+
+    static func < (left: PageKey, right: PageKey) -> Bool {
+        switch (left, right) {
+        case (.number(let left), .number(let right)): left < right
+        case (.bytes(let left), .bytes(let right)): left.lexicographicallyPrecedes(right)
+        case (.number, .bytes), (.bytes, .number): false
+        }
+    }
+}
+
 /// A branch or leaf of a tree.
 struct TreePage {
     /// An entry of a leaf, or a branch's way to a child.
     struct Node {
-        var key: [UInt8]
+        fileprivate var key: Range<Int>
         var child: UInt64
         fileprivate var flags: UInt16
         fileprivate var valueByteCount: Int
@@ -169,7 +186,7 @@ struct TreePage {
     private static let branchFlag: UInt16 = 1
     private static let leafFlag: UInt16 = 2
     private static let nodeFrontByteCount = 8
-    private static let ownPages: UInt16 = 1
+    static let ownPages: UInt16 = 1
     private static let tree: UInt16 = 2
 
     init(_ number: UInt64, _ bytes: [UInt8], isLeaf: Bool) throws(PageFault) {
@@ -195,9 +212,21 @@ struct TreePage {
         let valueOffset = keyOffset + Int(bytes.number(at: offset + 6, UInt16.self))
         guard valueOffset <= bytes.count else { throw beyond }
         return Node(
-            key: Array(bytes[keyOffset..<valueOffset]), child: low | UInt64(flags) << 32, flags: flags,
+            key: keyOffset..<valueOffset, child: low | UInt64(flags) << 32, flags: flags,
             valueByteCount: Int(low), valueOffset: valueOffset)
     }
+
+    /// A node's key.
+    func key(of node: Node, isNumber: Bool) throws(PageFault) -> PageKey {
+        guard isNumber ? node.key.count == 8 : (1...511).contains(node.key.count) else {
+            throw PageFault(page: number, "a key has \(node.key.count) bytes")
+        }
+        return isNumber
+            ? .number(bytes.number(at: node.key.lowerBound, UInt64.self)) : .bytes(Array(bytes[node.key]))
+    }
+
+    /// The bytes of a value that lies in this leaf.
+    func bytes(of range: Range<Int>) -> [UInt8] { Array(bytes[range]) }
 
     func value(of node: Node) throws(PageFault) -> PageValue {
         guard node.flags & ~(TreePage.ownPages | TreePage.tree) == 0 else {
@@ -211,8 +240,9 @@ struct TreePage {
                 page: number, isTree: isTree, content: .pages(first: first, byteCount: node.valueByteCount))
         }
         guard node.valueOffset + node.valueByteCount <= bytes.count else { throw beyond }
-        let value = Array(bytes[node.valueOffset..<node.valueOffset + node.valueByteCount])
-        return PageValue(page: number, isTree: isTree, content: .inline(value))
+        return PageValue(
+            page: number, isTree: isTree,
+            content: .inline(node.valueOffset..<node.valueOffset + node.valueByteCount))
     }
 
     private var beyond: PageFault { PageFault(page: number, "an entry reaches beyond it") }

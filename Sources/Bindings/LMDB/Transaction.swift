@@ -147,17 +147,12 @@ public struct WriteTransaction: ~Copyable {
     /// The library believes that number: pages of other values, or any number up to four billion, would be
     /// taken for free and written over.
     private func checkPages(of value: MDB_val, _ key: MDB_val, in database: Database) throws(LMDBError) {
-        var statistics = MDB_stat()
-        try check(mdb_stat(handle, database.identifier, &statistics))
-        let pageByteCount = Int(statistics.ms_psize)
+        let pageByteCount = try PageFile.pageByteCount(of: handle, database)
         let front = PageFile.frontByteCount
         // A node of more bytes has its value on pages of its own (`mdb.c`, `me_nodemax`).
         let nodeByteMax = (pageByteCount - front) / 2 / 2 * 2 - 2
         guard 8 + key.mv_size + value.mv_size > nodeByteMax, let data = value.mv_data else { return }
-        let (flags, count) = (
-            (data - front + 10).load(as: UInt16.self), (data - front + 12).load(as: UInt32.self)
-        )
-        guard flags == 4, Int(count) == (front - 1 + value.mv_size) / pageByteCount + 1 else {
+        guard PageFile.isFront(ofValue: data, byteCount: value.mv_size, pageByteCount: pageByteCount) else {
             throw .corrupted
         }
     }
@@ -173,6 +168,7 @@ public struct WriteTransaction: ~Copyable {
 /// The bytes handed out live as long as the read transaction; the caller must not keep them.
 public struct Cursor: ~Copyable {
     private let handle: OpaquePointer
+    private let pageByteCount: Int
 
     /// One entry, pointing into the map.
     public struct Entry {
@@ -183,10 +179,12 @@ public struct Cursor: ~Copyable {
     }
 
     init(transaction: OpaquePointer, database: Database) throws(LMDBError) {
+        let pageByteCount = try PageFile.pageByteCount(of: transaction, database)
         var handle: OpaquePointer?
         try check(mdb_cursor_open(transaction, database.identifier, &handle))
         guard let handle else { throw LMDBError.invalid }
         self.handle = handle
+        self.pageByteCount = pageByteCount
     }
 
     deinit { mdb_cursor_close(handle) }
@@ -205,6 +203,21 @@ public struct Cursor: ~Copyable {
         try withUnsafeBytes(of: key) { bytes throws(LMDBError) in
             try move(MDB_SET_RANGE, from: MDB_val(bytes))
         }
+    }
+
+    /// Whether a value that fills pages of its own begins on the page that its entry names, and that page
+    /// says so, and how many they are; true of any other value.
+    ///
+    /// Reading believes the entry alone, and freeing the page. For values that never change: one that became
+    /// shorter keeps its pages.
+    public func hasItsPages(_ entry: Entry) -> Bool {
+        // The key lies in its leaf, with its node's flags before it and the page's number behind it.
+        guard let key = entry.key.baseAddress, let value = entry.value.baseAddress,
+            (key - 4).loadUnaligned(as: UInt16.self) & TreePage.ownPages != 0
+        else { return true }
+        return (value - PageFile.frontByteCount).loadUnaligned(as: UInt64.self)
+            == (key + entry.key.count).loadUnaligned(as: UInt64.self)
+            && PageFile.isFront(ofValue: value, byteCount: entry.value.count, pageByteCount: pageByteCount)
     }
 
     private func move(_ operation: MDB_cursor_op, from start: MDB_val = MDB_val()) throws(LMDBError) -> Entry?
@@ -226,6 +239,26 @@ extension MDB_val {
 
 extension UnsafeRawBufferPointer {
     fileprivate init(_ value: MDB_val) { self.init(start: value.mv_data, count: value.mv_size) }
+}
+
+extension PageFile {
+    fileprivate static func pageByteCount(
+        of transaction: OpaquePointer, _ database: Database
+    ) throws(LMDBError) -> Int {
+        var statistics = MDB_stat()
+        try check(mdb_stat(transaction, database.identifier, &statistics))
+        return Int(statistics.ms_psize)
+    }
+
+    /// Whether the page before a value that fills pages of its own says what it is, and how many they are.
+    fileprivate static func isFront(
+        ofValue value: UnsafeRawPointer, byteCount: Int, pageByteCount: Int
+    ) -> Bool {
+        let front = value - frontByteCount
+        return (front + 10).loadUnaligned(as: UInt16.self) == valueFlag
+            && Int((front + 12).loadUnaligned(as: UInt32.self))
+                == (frontByteCount - 1 + byteCount) / pageByteCount + 1
+    }
 }
 
 private func value(

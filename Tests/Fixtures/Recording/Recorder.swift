@@ -36,9 +36,12 @@ package struct Recorder {
     }
 
     /// Adds an event that no table would take.
-    package mutating func smuggle(type: UInt16, format: UInt8 = 1, stream: UInt32, payload: [UInt8]) {
+    package mutating func smuggle(
+        type: UInt16, format: UInt8 = 1, stream: UInt32, previous: UInt64 = 0, payload: [UInt8]
+    ) {
         payload.withUnsafeBytes {
-            _ = batch.append(stream: stream, previousInStream: 0, type: type, format: format, payload: $0)
+            _ = batch.append(
+                stream: stream, previousInStream: previous, type: type, format: format, payload: $0)
         }
     }
 

@@ -48,16 +48,13 @@ struct AuditVerify: AsyncParsableCommand {
     func run() async throws {
         let verifierKey = try key.map { try HeadFiles.verifierKey($0) }
         let heads = try head.map { try HeadFiles.statement(in: $0, key: verifierKey) }
-        let log = try directory.open(checking: .everything)
+        let log = try directory.open(checking: .trees)
         let vault = try masterKey().map { CredentialVault(master: $0) }
         var findings = Findings()
         findings.isKeyChecked = vault != nil
         findings.isCommitUndone = log.hasUndoneCommit
         let began = ContinuousClock.now
-        // Beside each other: a replay cannot be shared out, and the verifier's threads wait for none.
-        async let comparison = AuditVerify.compareState(of: log, vault)
-        findings.report = verifyBatches(of: log)
-        let state = await comparison
+        verify(log, vault, &findings)
         findings.seconds = Double((ContinuousClock.now - began) / .milliseconds(1)) / 1_000
         if let damage = findings.report.damage {
             findings.faults.append(
@@ -69,7 +66,7 @@ struct AuditVerify: AsyncParsableCommand {
                 findings.faults.append("the heads were not compared, since the log is damaged")
             }
         } else {
-            findings.take(state)
+            findings.faults += findings.report.state?.faults ?? []
             try verify(heads, against: log, isSigned: verifierKey != nil, &findings)
         }
         json ? printJSON(findings) : print(findings)
@@ -79,59 +76,37 @@ struct AuditVerify: AsyncParsableCommand {
     private struct Findings {
         var report = Verifier.Report()
         var seconds = 0.0
-        var state: StateAudit?
         var isKeyChecked = false
         var isCommitUndone = false
         var foreignKeyCount = 0
         var heads: [String] = []
         var faults: [String] = []
-
-        mutating func take(_ comparison: StateComparison) {
-            foreignKeyCount = comparison.foreignKeyCount
-            state = comparison.state
-            faults += comparison.state?.faults ?? []
-            faults += comparison.fault.map { [$0] } ?? []
-        }
     }
 
-    /// What was found in the state beside the events.
-    private struct StateComparison {
-        var state: StateAudit?
-        var foreignKeyCount = 0
-        /// Why there is no more.
-        var fault: String?
-    }
-
-    private func verifyBatches(of log: EventLog) -> Verifier.Report {
+    private func verify(_ log: EventLog, _ vault: CredentialVault?, _ findings: inout Findings) {
         let bar = SharedProgressBar(isShown: !json)
         defer { bar.finish() }
-        return Verifier(of: log).run { bar.show($0, of: $1) }
-    }
-
-    private static func compareState(of log: EventLog, _ vault: CredentialVault?) async -> StateComparison {
-        var comparison = StateComparison()
         var foreignKeys: Set<VIMID> = []
-        do throws(ReadError<ProjectionFault>) {
-            comparison.state = try StateAudit(of: log) { id, wrapped in
-                do throws(VaultFault) {
-                    if let vault {
-                        _ = try vault.unwrap(wrapped, of: id)
-                    } else {
-                        try CredentialVault.check(wrapped, of: id)
-                    }
-                    return nil
-                } catch {
-                    // No damage: a master key was lost, and the credentials were not yet set anew.
-                    guard error != .otherMasterKey else {
-                        foreignKeys.insert(id)
-                        return nil
-                    }
-                    return error.sentence
+        findings.report = Verifier(of: log).run { id, wrapped in
+            do throws(VaultFault) {
+                if let vault {
+                    _ = try vault.unwrap(wrapped, of: id)
+                } else {
+                    try CredentialVault.check(wrapped, of: id)
                 }
+                return nil
+            } catch {
+                // No damage: a master key was lost, and the credentials were not yet set anew.
+                guard error != .otherMasterKey else {
+                    foreignKeys.insert(id)
+                    return nil
+                }
+                return error.sentence
             }
-        } catch { comparison.fault = error.sentence(for: log) }
-        comparison.foreignKeyCount = foreignKeys.count
-        return comparison
+        } progress: {
+            bar.show($0, of: $1)
+        }
+        findings.foreignKeyCount = foreignKeys.count
     }
 
     /// The master key; nil if it was not named and is not where it usually is.
@@ -180,7 +155,7 @@ struct AuditVerify: AsyncParsableCommand {
             String(
                 format: "%.1f s, %.0f events/s, %.0f MB/s", findings.seconds, rate,
                 Double(report.byteCount) / max(findings.seconds, 0.001) / 1e6))
-        if let state = findings.state {
+        if let state = report.state {
             let checkpoint =
                 state.checkpointPosition.map { "checkpoint at position \($0) compared with a replay" }
                 ?? "no checkpoint to compare"
@@ -230,8 +205,8 @@ struct AuditVerify: AsyncParsableCommand {
         line.add("bad_position", report.damage.map { .integer(Int64(clamping: $0.position)) } ?? .null)
         line.add(
             "checkpoint_position",
-            findings.state?.checkpointPosition.map { .integer(Int64(clamping: $0)) } ?? .null)
-        line.add("data_keys", findings.state.map { .integer(Int64($0.keyCount)) } ?? .null)
+            report.state?.checkpointPosition.map { .integer(Int64(clamping: $0)) } ?? .null)
+        line.add("data_keys", report.state.map { .integer(Int64($0.keyCount)) } ?? .null)
         line.add("master_key_checked", .bool(findings.isKeyChecked))
         line.add("foreign_data_keys", .integer(Int64(findings.foreignKeyCount)))
         line.add("undone_commit", .bool(findings.isCommitUndone))
