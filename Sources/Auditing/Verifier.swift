@@ -102,9 +102,10 @@ public struct Verifier: Sendable {
         do throws(Damage) {
             base = try storedBase()
             state = StateAudit(of: log)
+            // Before the end, so that no segment goes beyond it.
+            let coldEnds = try segmentEnds()
             let end: UInt64
             (end, vault) = try endAndVault()
-            let coldEnds = try segmentEnds()
             try checkLeftovers(upTo: coldEnds.last ?? 0)
             job = VerifierJob(
                 after: base, comparing: state.comparedPlace, last: end, coldEnds: coldEnds,

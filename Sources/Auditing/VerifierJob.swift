@@ -59,7 +59,8 @@ final class VerifierJob: Sendable {
         let (offset, isTooFar) = UInt64(number - coldEnds.count).multipliedReportingOverflow(by: length)
         guard !isTooFar, coldEnd <= last, offset <= last - coldEnd else { return nil }
         let start = coldEnd + offset
-        return start..<(start > .max - length ? .max : start + length)
+        // What is committed meanwhile stands behind the last.
+        return start..<start + min(length, last - start + (last == .max ? 0 : 1))
     }
 
     /// Takes a stretch in, in pieces, and joins it to those before it as soon as they are there.

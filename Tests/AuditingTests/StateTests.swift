@@ -3,6 +3,7 @@ import Projections
 import Recording
 import Registry
 import Samples
+import Synchronization
 import Testing
 
 @testable import Auditing
@@ -92,6 +93,42 @@ struct StateTests {
                 faults(in: directory, keys: [.sample(1): [1]])
                     == ["the data key of VIM \(VIMID.sample(1)) outlived its deregistration"])
         }
+    }
+
+    @Test("What is committed meanwhile is not looked at: its keys are not among those that were read")
+    func meanwhile() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let (moments, keys) = try record(100, in: directory, using: &random)
+            let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+            let (before, table) = (log.head, try #require(moments.last?.table))
+            let isDone = Mutex(false)
+            let report = Verifier(of: log, workerCount: 1, stretchLength: before.position / 2).run {
+                id, key in
+                keys[id] == key ? nil : "altered"
+            } progress: { _, _ in
+                isDone.withLock { isDone in
+                    if !isDone { isDone = (try? register(99, on: table, in: log)) != nil }
+                }
+            }
+            #expect(isDone.withLock { $0 } && log.head.position > before.position)
+            #expect(report.head == before && report.damage == nil && report.state?.faults == [])
+        }
+    }
+
+    /// Appends a registration, with its key.
+    private func register(_ number: UInt64, on table: VIMTable, in log: EventLog) throws {
+        var batch = BatchBuilder(firstPosition: log.head.position + 1, time: log.head.time + 1)
+        var previous: UInt64 = 0
+        for addressed in decide(.sampleRegistration(number, name: "late"), on: table).events {
+            previous = addressed.event.withPayload { format, payload in
+                batch.append(
+                    stream: addressed.stream, previousInStream: previous, type: addressed.event.type.rawValue,
+                    format: format, payload: payload)
+            }
+        }
+        let key = VaultChange(key: VIMID.sample(number).value.bytes, value: [1])
+        _ = try log.append(&batch, epoch: 1, vault: [key])
     }
 
     private func store(_ checkpoint: Checkpoint, in directory: String) throws {
