@@ -49,7 +49,7 @@ struct AuditLog: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let log = try directory.open()
+        let log = try directory.open(checking: .trees)
         let table = try directory.table(of: log)
         var filter = Filter(
             stream: try vim.map { try directory.find($0, in: table).stream },
@@ -148,7 +148,7 @@ struct AuditState: AsyncParsableCommand {
     @Flag(help: "One JSON object.") var json = false
 
     func run() async throws {
-        let log = try directory.open()
+        let log = try directory.open(checking: .trees)
         var end: UInt64?
         if let at {
             switch try Moment(at, flag: "--at") {

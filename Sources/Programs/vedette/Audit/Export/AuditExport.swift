@@ -30,7 +30,7 @@ struct AuditExport: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write here instead of standard output.", valueName: "file")) var out: String?
 
     func run() async throws {
-        let log = try directory.open()
+        let log = try directory.open(checking: .trees)
         let table = try directory.table(of: log)
         let stream = try vim.map { try directory.find($0, in: table).stream }
         let first = try since.map { try Moment.time($0, flag: "--since").microseconds } ?? 0
