@@ -67,6 +67,7 @@ struct PairNodeTests {
         script.now += .seconds(5)
         let shrink = script.give(.tick).compactMap(\.transaction)
         #expect(shrink == [.setInsync([a], epoch: 8, revision: 4)])
+        let givenUp = script.lastRequest
         // No answer: unknown, so nobody is alone; it is put again.
         script.now += .seconds(5)
         let again = script.give(.tick)
@@ -74,7 +75,7 @@ struct PairNodeTests {
         #expect(script.node.acknowledgedEnd == 5)
         // The first was done all the same; its answer comes late and is ignored.
         let done = Script.view(11, leader: (a, 8), insync: ([a], 11))
-        _ = script.give(.answered(shrink.isEmpty ? 0 : 2, .init(isDone: true, snapshot: done)))
+        _ = script.give(.answered(givenUp, .init(isDone: true, snapshot: done)))
         #expect(script.node.acknowledgedEnd == 5)
         let number = script.lastRequest
         let third = script.give(.answered(number, .init(isDone: false, snapshot: done)))
@@ -147,6 +148,16 @@ struct PairNodeTests {
         let refused = other.give(.answered(other.lastRequest, .init(isDone: true, snapshot: old)))
         #expect(other.node.etcdFault?.contains("restored from an old snapshot") ?? false)
         #expect(refused.contains { if case .stepDown = $0 { true } else { false } })
+    }
+
+    @Test("A watch that shows the key gone ends the epoch; one from before the key says nothing")
+    func watching() {
+        var script = Script.leading(with: [a, b])
+        #expect(script.give(.watched(Script.view(7, leader: nil, insync: ([a, b], 4)))) == [])
+        #expect(script.node.epochLed == 8)
+        let effects = script.give(.watched(Script.view(9, leader: (b, 9), insync: ([a, b], 4))))
+        #expect(effects.contains(.stepDown("the key is gone")))
+        #expect(script.node.epochLed == nil)
     }
 
     @Test("A switchover lets the key go once the peer holds everything")

@@ -24,7 +24,8 @@ struct Simulate: ParsableCommand {
             The exit code is 1 if anything was violated, or a planted bug was not found.
             """)
 
-    @Option(help: "How many seeds to run.") var seeds = 100_000
+    @Option(help: "How many seeds to run; with --planted all, each bug has a number of its own.") var seeds =
+        100_000
     @Option(help: "The first seed.") var first: UInt64 = 1
     @Option(help: "Run this seed alone.") var seed: UInt64?
     @Flag(help: "Tell what happened, with --seed.") var story = false
