@@ -5,6 +5,12 @@ import Testing
 
 @Suite("The RabbitMQ of the tests")
 struct BrokerTests {
+    @Test("No port is given out twice")
+    func ports() throws {
+        let ports = try (0..<100).flatMap { _ in try freePorts(count: 3) }
+        #expect(Set(ports).count == 300)
+    }
+
     @Test("It runs on a port of its own, dies, comes back with what was durable, and leaves nothing behind")
     func life() async throws {
         try await withTemporaryDirectory { directory in

@@ -1,7 +1,8 @@
 import Foundation
-import LMDB
 import Samples
 import Testing
+
+@testable import LMDB
 
 @Suite("The pages of a data file")
 struct PageCheckTests {
@@ -19,6 +20,27 @@ struct PageCheckTests {
                     }
                 }
             }
+        }
+    }
+
+    @Test("A state that a writer has left two commits behind is not taken for a damaged one")
+    func overtaken() throws {
+        try withEnvironment { environment, database in
+            try environment.putPair(1, in: database)
+            let results = try environment.look { (transaction) throws(LMDBError) in
+                var results: [Bool?] = []
+                for number in 2..<6 {
+                    do throws(PageFault) {
+                        results.append(
+                            try PageCheck.run(
+                                path: environment.path, transaction: transaction.id, isThorough: true))
+                    } catch { Issue.record("after \(number - 2) commits: \(error)") }
+                    try environment.putPair(number, in: database)
+                }
+                return results
+            }
+            #expect(results == [false, false, nil, nil])
+            #expect(try environment.checkPages(isThorough: true) == false)
         }
     }
 

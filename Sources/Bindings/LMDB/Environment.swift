@@ -140,8 +140,12 @@ public final class Environment: @unchecked Sendable {
     ///   LMDB writes that number back if the commit's last write fails; a flipped bit may do the same.
     @discardableResult
     public func checkPages(isThorough: Bool) throws(TransactionError<PageFault>) -> Bool {
-        try read { (transaction) throws(PageFault) in
-            try PageCheck.run(path: path, transaction: transaction.id, isThorough: isThorough)
+        while true {
+            let isUndone = try read { (transaction) throws(PageFault) in
+                try PageCheck.run(path: path, transaction: transaction.id, isThorough: isThorough)
+            }
+            // Overtaken by a writer: the state it has made by now is as good.
+            if let isUndone { return isUndone }
         }
     }
 

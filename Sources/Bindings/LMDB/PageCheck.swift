@@ -17,10 +17,11 @@ struct PageCheck {
     ///   - transaction: the number of that state.
     ///   - isThorough: looks at the front of every value of many pages. Else those under integer keys, nearly
     ///     all of a log, are passed over: there may be as many as batches.
-    /// - Returns: whether a later commit was undone; see ``Environment/checkPages(isThorough:)``.
-    static func run(path: String, transaction: UInt64, isThorough: Bool) throws(PageFault) -> Bool {
+    /// - Returns: whether a later commit was undone; see ``Environment/checkPages(isThorough:)``. Nil if a
+    ///   writer made two states meanwhile: nothing in the file says any more where this one begins.
+    static func run(path: String, transaction: UInt64, isThorough: Bool) throws(PageFault) -> Bool? {
         let file = try PageFile(path: path)
-        let (roots, others) = try file.roots(of: transaction)
+        guard let (roots, others) = try file.roots(of: transaction) else { return nil }
         var check = PageCheck(
             file: file, isThorough: isThorough, places: PagePlaces(pageCount: roots.lastPage + 1))
         try check.walkFreePages(roots.free)

@@ -32,8 +32,9 @@ final class PageFile {
     /// The roots of a state and those beside them; commits go to the two pages in turn, even ones to the
     /// first.
     ///
-    /// A writer may be at work: two pages that contradict each other are read again.
-    func roots(of transaction: UInt64) throws(PageFault) -> (ofIt: Roots, beside: Roots) {
+    /// A writer may be at work: two pages that contradict each other are read again. Nil if it has made two
+    /// states since, and said where they begin in the place where this one did.
+    func roots(of transaction: UInt64) throws(PageFault) -> (ofIt: Roots, beside: Roots)? {
         for _ in 0..<1_000 {
             let (even, odd) = (try roots(on: 0), try roots(on: 1))
             let (first, second) = (even.transaction, odd.transaction)
@@ -43,6 +44,7 @@ final class PageFile {
             guard areNeighbours || (first == 0 && second == 0) else { continue }
             if first == transaction { return (even, odd) }
             if second == transaction { return (odd, even) }
+            if min(first, second) > transaction { return nil }
         }
         throw PageFault(page: nil, "its first two pages contradict each other")
     }

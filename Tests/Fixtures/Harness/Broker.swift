@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A private RabbitMQ beside the test, on free loopback ports.
 package struct RunningBroker: Sendable {
@@ -131,27 +132,35 @@ private func prepareBroker(
     ]
 }
 
-/// Ports on 127.0.0.1 that were free a moment ago, all different.
+/// Ports on 127.0.0.1 that were free a moment ago, all different, and no other caller's.
 ///
 /// Below the ports that the kernel gives to outgoing connections (`ip_local_port_range`): one of those may be
-/// taken before its program listens, by any other test that connects to somebody.
+/// taken before its program listens, by any other test that connects to somebody. And none is given out
+/// twice: a broker takes a minute to listen where all tests begin at once, and is away for seconds when it is
+/// killed.
 package func freePorts(count: Int) throws -> [Int] {
-    var held: [Int: Int32] = [:]
-    defer { for descriptor in held.values { close(descriptor) } }
-    for _ in 0..<1_000 where held.count < count {
-        let port = Int.random(in: 20_000..<32_000)
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = loopbackAddress(port: port)
-        let code = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+    try givenPorts.withLock { given in
+        var held: [Int: Int32] = [:]
+        defer { for descriptor in held.values { close(descriptor) } }
+        for _ in 0..<10_000 where held.count < count {
+            let port = Int.random(in: 20_000..<32_000)
+            guard !given.contains(port), held[port] == nil else { continue }
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            var address = loopbackAddress(port: port)
+            let code = withUnsafePointer(to: &address) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
+            if code == 0 { held[port] = descriptor } else { close(descriptor) }
         }
-        if code == 0, held[port] == nil { held[port] = descriptor } else { close(descriptor) }
+        guard held.count == count else { throw HarnessError("there are no free ports") }
+        given.formUnion(held.keys)
+        return Array(held.keys)
     }
-    guard held.count == count else { throw HarnessError("there are no free ports") }
-    return Array(held.keys)
 }
+
+private let givenPorts = Mutex<Set<Int>>([])
 
 /// Whether somebody takes connections on a port of 127.0.0.1.
 package func isListening(_ port: Int) -> Bool {
