@@ -93,6 +93,8 @@ public final class EventLog: Sendable {
     private let lock: DirectoryLock?
     private let knownHead: Mutex<Head>
     private let commitCount = Atomic<Int>(0)
+    /// Rises before and after each commit that changes the vault.
+    let vaultRevision = Atomic<UInt64>(0)
     /// Set once the device failed under a commit.
     private let deviceFault = Mutex<EventLogError?>(nil)
     private let openPath: OpenPath
@@ -101,6 +103,9 @@ public final class EventLog: Sendable {
     /// Its last write failed, and so it was answered with an error, or a bit of its number flipped. False if
     /// the pages were not checked.
     public let hasUndoneCommit: Bool
+
+    /// Whether it was opened to append.
+    var isWriter: Bool { lock != nil }
 
     /// The last durable place, as far as this object knows: a reader refreshes it with ``refreshHead()``.
     public var head: Head { knownHead.withLock { $0 } }
@@ -189,20 +194,15 @@ public final class EventLog: Sendable {
     public func append(
         sealed batch: BatchBuilder, vault changes: [VaultChange] = [], archive: ArchiveChange? = nil
     ) throws(EventLogError) -> Head {
-        precondition(lock != nil, "only the holder of the directory's lock appends")
+        precondition(isWriter, "only the holder of the directory's lock appends")
         guard let sealing = batch.sealing else {
             preconditionFailure("a batch is sealed before it is stored")
         }
         precondition(sealing.before == head, "a batch follows the one it was sealed behind")
         let position = batch.firstPosition
         try batch.withBytes { (bytes) throws(EventLogError) in
-            try write { (transaction) throws(LMDBError) in
-                try withUnsafeBytes(of: position) { (key) throws(LMDBError) in
-                    try transaction.append(byteCount: bytes.count, for: key, in: batches) {
-                        $0.copyMemory(from: bytes)
-                    }
-                }
-                for change in changes { try apply(change, in: transaction) }
+            try write(vault: changes) { (transaction) throws(LMDBError) in
+                try append(bytes, at: position, in: transaction)
                 switch archive {
                 case .enters(let segment): try enter(segment, in: transaction)
                 case .drops(let base): try enter(base, time: sealing.after.time, in: transaction)
@@ -210,9 +210,25 @@ public final class EventLog: Sendable {
                 }
             }
         }
-        knownHead.withLock { $0 = sealing.after }
-        freeDeadReadersNowAndThen()
+        moveHead(to: sealing.after)
         return sealing.after
+    }
+
+    /// Puts a batch's value behind all others.
+    func append(
+        _ value: UnsafeRawBufferPointer, at position: UInt64, in transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        try withUnsafeBytes(of: position) { (key) throws(LMDBError) in
+            try transaction.append(byteCount: value.count, for: key, in: batches) {
+                $0.copyMemory(from: value)
+            }
+        }
+    }
+
+    /// Takes note of a commit that moved the head.
+    func moveHead(to head: Head) {
+        knownHead.withLock { $0 = head }
+        freeDeadReadersNowAndThen()
     }
 
     private func freeDeadReadersNowAndThen() {
@@ -225,20 +241,21 @@ public final class EventLog: Sendable {
     /// Reads the last batch's header anew: another process may have appended.
     @discardableResult
     public func refreshHead() throws(EventLogError) -> Head {
-        let newest: Head? = try withReader { (transaction) throws(ReadFault) in
-            try transaction.cursor(over: self.batches) { (cursor) throws(ReadFault) in
-                guard let entry = try cursor.entry(.last) else { return nil }
-                let batch = try BatchView(entry)
-                return Head(
-                    position: batch.lastPosition, seal: batch.header.seal, time: batch.header.time,
-                    epoch: batch.header.epoch)
-            }
-        }
+        let newest = try withReader { (transaction) throws(ReadFault) in try self.lastHead(transaction) }
         return knownHead.withLock { known in
             // The writer may have appended since: what it knows is never taken back.
-            if let newest, newest.position > known.position { known = newest }
+            if newest.position > known.position { known = newest }
             return known
         }
+    }
+
+    /// The head as one transaction sees it; where a log was cut, nothing may be left behind the archive.
+    func lastHead(_ transaction: borrowing ReadTransaction) throws(ReadFault) -> Head {
+        let hot: Head? = try transaction.cursor(over: batches) { (cursor) throws(ReadFault) in
+            try cursor.entry(.last).map { (entry) throws(ReadFault) in Head(try BatchView(entry)) }
+        }
+        if let hot { return hot }
+        return try lastSegment(transaction)?.head ?? .none
     }
 
     /// An entry of the vault; nil if it was destroyed or never there.
@@ -267,14 +284,6 @@ public final class EventLog: Sendable {
         MapGuard.install(
             sentence: "vedette: " + error.sentence + advice, exitCode: exitCode,
             scope: isServing ? .library : .everything)
-    }
-
-    private func apply(_ change: VaultChange, in transaction: borrowing WriteTransaction) throws(LMDBError) {
-        if let value = change.value {
-            try transaction.put(value, for: change.key, in: vault)
-        } else {
-            try transaction.remove(change.key, in: vault)
-        }
     }
 
     private func enter(

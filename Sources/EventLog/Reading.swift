@@ -241,7 +241,7 @@ enum Place {
 }
 
 extension Head {
-    fileprivate init(_ batch: BatchView) {
+    init(_ batch: BatchView) {
         self.init(
             position: batch.lastPosition, seal: batch.header.seal, time: batch.header.time,
             epoch: batch.header.epoch)
