@@ -111,6 +111,10 @@ let package = Package(
             [asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL]),
         room("MistralClient", "Protocols/MistralClient", ["KeystoneClient", nioHTTP1]),
 
+        room(
+            "EtcdClient", "Protocols/EtcdClient",
+            ["Encodings", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL]),
+
         // Copies of the log: made beside its writer, verified before they are put back.
         room(
             "Backups", "Backups",
@@ -118,6 +122,8 @@ let package = Package(
 
         // The pair: its protocol as a value, and two of them in one thread on simulated devices.
         room("PairProtocol", "HighAvailability/PairProtocol", [], isAlwaysOptimized: true),
+        room(
+            "PairEtcd", "HighAvailability/PairEtcd", ["PairProtocol", "EtcdClient", "Encodings", logging]),
         room("Simulation", "Simulation", ["PairProtocol", "Threads", heap], isAlwaysOptimized: true),
 
         // Those who watch.
@@ -224,6 +230,10 @@ let package = Package(
                 nioCore, nioPosix, serviceLifecycle,
             ]),
 
+        tests(
+            "EtcdClientTests",
+            ["EtcdClient", "Encodings", "Harness", hummingbird, hummingbirdTesting, nioCore, nioHTTP1]),
+        tests("PairEtcdTests", ["PairEtcd", "PairProtocol", "EtcdClient", "Harness", logging]),
         tests("PairProtocolTests", ["PairProtocol"]),
         tests("SimulationTests", ["PairProtocol", "Simulation"]),
         tests(

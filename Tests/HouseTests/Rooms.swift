@@ -62,6 +62,9 @@ let house: [Room] = [
         sees: ["Registry", "EventLog", "Projections", "Identity", "Auditing", "Threads"]),
     // The pair's state machine is pure: no disk, network, clock or thread.
     Room("PairProtocol", in: "HighAvailability/PairProtocol", sees: [], foreign: []),
+    // What the pair keeps in etcd.
+    Room(
+        "PairEtcd", in: "HighAvailability/PairEtcd", sees: ["PairProtocol", "EtcdClient", "Encodings"]),
     Room(
         "HighAvailability", in: "HighAvailability/Pair",
         sees: ["PairProtocol", "Registry", "EventLog", "Conductor", "EtcdClient"]),
@@ -77,7 +80,7 @@ let house: [Room] = [
     // Foreign wires know nothing of us.
     Room("Encodings", in: "Protocols/Encodings", sees: [], foreign: []),
     Room("OsloMessaging", in: "Protocols/OsloMessaging", sees: ["AMQP", "Encodings", "Threads"]),
-    Room("EtcdClient", in: "Protocols/EtcdClient", sees: []),
+    Room("EtcdClient", in: "Protocols/EtcdClient", sees: ["Encodings"]),
     Room("KeystoneClient", in: "Protocols/KeystoneClient", sees: []),
     Room("MistralClient", in: "Protocols/MistralClient", sees: ["KeystoneClient"]),
 

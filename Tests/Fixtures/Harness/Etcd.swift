@@ -1,0 +1,147 @@
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+
+/// A private etcd beside the test: one member, or several that make one cluster.
+package struct RunningEtcd: Sendable {
+    /// Its members.
+    package let nodes: [EtcdNode]
+
+    /// Their client URLs.
+    package var urls: [String] { nodes.map(\.url) }
+
+    /// Waits until every member sees a majority.
+    package func waitUntilHealthy() async throws {
+        for node in nodes { try await node.waitUntilHealthy() }
+    }
+
+    /// Runs etcdctl on the first member and returns the lines it prints.
+    package func control(_ arguments: String...) async throws -> [String] {
+        let finished = try await run(
+            "/usr/bin/etcdctl", ["--endpoints", nodes[0].url] + arguments, environment: ["ETCDCTL_API": "3"])
+        guard finished.exitCode == 0 else {
+            throw HarnessError("etcdctl \(arguments): \(finished.output)\(finished.errorOutput)")
+        }
+        return finished.lines
+    }
+}
+
+/// One member of an etcd.
+package struct EtcdNode: Sendable {
+    /// Where clients ask it, such as `http://127.0.0.1:23456`.
+    package let url: String
+    fileprivate let port: Int
+    fileprivate let healthURL: String
+    fileprivate let program: RestartableProgram
+
+    /// Its process; nil while it does not run.
+    package var processID: Int32? { program.processID }
+
+    /// Ends it as a crash would, and waits until it is gone.
+    package func kill9() async throws { try await program.kill9() }
+
+    /// Stops it as an operator would, and waits until it is gone.
+    package func stop() async throws {
+        try program.signal(SIGTERM)
+        try await eventually("etcd ends") { processID == nil }
+    }
+
+    /// Lets it stand still, with its connections open, until ``thaw()``.
+    package func freeze() throws { try program.signal(SIGSTOP) }
+
+    /// Lets a frozen one go on.
+    package func thaw() throws { try program.signal(SIGCONT) }
+
+    /// Starts it after it has ended, on its old data and ports, and waits until it takes connections.
+    ///
+    /// Where no majority runs it answers nothing all the same.
+    package func start() async throws {
+        try program.startAgain()
+        try await waitUntilListening()
+    }
+
+    /// Waits until it sees a majority.
+    package func waitUntilHealthy() async throws {
+        do {
+            try await eventually("etcd is healthy", limit: startLimit) { await isHealthy() }
+        } catch { throw HarnessError("\(error); it says: \(logText().suffix(2_000))") }
+    }
+
+    /// Whether it runs and sees a majority.
+    package func isHealthy() async -> Bool {
+        guard
+            let response = try? await HTTPClient.shared.execute(
+                HTTPClientRequest(url: healthURL), timeout: .seconds(5)),
+            let body = try? await response.body.collect(upTo: 1 << 16)
+        else { return false }
+        return String(buffer: body).contains(#""health":"true""#)
+    }
+
+    /// What it has logged so far.
+    package func logText() -> String { program.logText() }
+
+    fileprivate func waitUntilListening() async throws {
+        try await eventually("etcd takes connections", limit: startLimit) {
+            processID != nil && isListening(port)
+        }
+    }
+}
+
+/// Runs a real etcd beside `body`, and stops it afterwards, whatever happened; it takes two seconds to start.
+///
+/// - Parameters:
+///   - directory: takes its files, below `etcd`.
+///   - nodes: how many members it has.
+///   - scheme: of the client URLs; for `https`, `arguments` must name a certificate.
+///   - arguments: further options for every member.
+@discardableResult
+package func withEtcd<Result: Sendable>(
+    directory: String, nodes count: Int = 1, scheme: String = "http", arguments: [String] = [],
+    _ body: (RunningEtcd) async throws -> Result
+) async throws -> Result {
+    let files = directory + "/etcd"
+    try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
+    let ports = try freePorts(count: 3 * count)
+    let cluster = (0..<count).map { "node\($0)=http://127.0.0.1:\(ports[3 * $0 + 1])" }
+        .joined(separator: ",")
+    let nodes = (0..<count).map { index in
+        etcdNode(
+            index, client: ports[3 * index], peer: ports[3 * index + 1], health: ports[3 * index + 2],
+            scheme: scheme, files: files, arguments: arguments + ["--initial-cluster", cluster])
+    }
+    return try await withPrograms(nodes.map(\.program)[...]) {
+        let etcd = RunningEtcd(nodes: nodes)
+        for node in nodes { try await node.waitUntilListening() }
+        try await etcd.waitUntilHealthy()
+        return try await body(etcd)
+    }
+}
+
+private func etcdNode(
+    _ index: Int, client: Int, peer: Int, health: Int, scheme: String, files: String, arguments: [String]
+) -> EtcdNode {
+    let name = "node\(index)"
+    let clientURL = "\(scheme)://127.0.0.1:\(client)"
+    let peerURL = "http://127.0.0.1:\(peer)"
+    let healthURL = "http://127.0.0.1:\(health)"
+    let fixed = [
+        "--name", name, "--data-dir", "\(files)/\(name)", "--listen-client-urls", clientURL,
+        "--advertise-client-urls", clientURL, "--listen-peer-urls", peerURL,
+        "--initial-advertise-peer-urls", peerURL, "--listen-metrics-urls", healthURL,
+        "--logger", "zap", "--log-outputs", "stderr",
+        // Members that are killed lose nothing by it: the system keeps what was written.
+        "--unsafe-no-fsync",
+    ]
+    return EtcdNode(
+        url: clientURL, port: client, healthURL: healthURL + "/health",
+        program: RestartableProgram(
+            "/usr/bin/etcd", fixed + arguments, files: "\(files)/\(name)", log: "\(files)/\(name).log"))
+}
+
+/// Runs programs beside one another, and `body` beside them all.
+private func withPrograms<Result: Sendable>(
+    _ programs: ArraySlice<RestartableProgram>, _ body: () async throws -> Result
+) async throws -> Result {
+    guard let first = programs.first else { return try await body() }
+    return try await withProgram(first) { try await withPrograms(programs.dropFirst(), body) }
+}
