@@ -124,6 +124,8 @@ let package = Package(
         room("PairProtocol", "HighAvailability/PairProtocol", [], isAlwaysOptimized: true),
         room(
             "PairEtcd", "HighAvailability/PairEtcd", ["PairProtocol", "EtcdClient", "Encodings", logging]),
+        room(
+            "PairWire", "HighAvailability/PairWire", ["PairProtocol", logging, nioCore, nioPosix, nioSSL]),
         room("Simulation", "Simulation", ["PairProtocol", "Threads", heap], isAlwaysOptimized: true),
 
         // Those who watch.
@@ -235,6 +237,8 @@ let package = Package(
             ["EtcdClient", "Encodings", "Harness", hummingbird, hummingbirdTesting, nioCore, nioHTTP1]),
         tests("PairEtcdTests", ["PairEtcd", "PairProtocol", "EtcdClient", "Harness", logging]),
         tests("PairProtocolTests", ["PairProtocol"]),
+        tests(
+            "PairWireTests", ["PairWire", "PairProtocol", "Samples", "Harness", logging, nioCore, nioPosix]),
         tests("SimulationTests", ["PairProtocol", "Simulation"]),
         tests(
             "BackupsTests",

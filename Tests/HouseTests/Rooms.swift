@@ -65,6 +65,7 @@ let house: [Room] = [
     // What the pair keeps in etcd.
     Room(
         "PairEtcd", in: "HighAvailability/PairEtcd", sees: ["PairProtocol", "EtcdClient", "Encodings"]),
+    Room("PairWire", in: "HighAvailability/PairWire", sees: ["PairProtocol"]),
     Room(
         "HighAvailability", in: "HighAvailability/Pair",
         sees: ["PairProtocol", "Registry", "EventLog", "Conductor", "EtcdClient"]),

@@ -1,0 +1,30 @@
+import NIOCore
+
+/// Bounds, each with its reason.
+public enum WireLimits {
+    /// A frame has at most so many bytes: a batch of the log takes up to 12 MiB, and what travels with it.
+    public static let frameByteMax = 64 * 1_024 * 1_024
+    /// What a greeting may enclose.
+    public static let enclosureByteMax = 1_024 * 1_024
+    /// Each text of a greeting, in UTF-8.
+    public static let textByteMax = 255
+    /// What a stranger can make a node hold: a frame before the greeting has at most so many bytes.
+    static let greetingByteMax = enclosureByteMax + 4_096
+    /// So many connections may be without a greeting at once; more are closed.
+    static let ungreetedMax = 32
+    /// When more bytes wait for the peer the link is dropped: it must not catch up from memory.
+    public static let waitingByteMax = 256 * 1_024 * 1_024
+    /// So many bytes are written before other things get a turn.
+    static let turnByteMax = 1_024 * 1_024
+
+    /// A connection that has not greeted by then is closed.
+    static let greetingPatience = TimeAmount.seconds(5)
+    /// A connection that does not stand by then is tried anew: who comes back is found within a second.
+    static let connectPatience = TimeAmount.seconds(1)
+    /// The pause after the first failure; it doubles with each.
+    static let pauseMin = Duration.milliseconds(50)
+    /// The longest pause, for the same reason as `connectPatience`.
+    static let pauseMax = Duration.seconds(1)
+    /// A cut network is noticed after so many seconds without an acknowledgement by the peer's system.
+    static let silenceSeconds = 5
+}

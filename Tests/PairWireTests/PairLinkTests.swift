@@ -1,0 +1,209 @@
+// Starts nothing; links speak over real sockets on loopback.
+import Glibc
+import Harness
+import NIOCore
+import PairProtocol
+import Samples
+import Synchronization
+import Testing
+
+@testable import PairWire
+
+private let session = Session(epoch: 1, number: 1)
+
+private func batch(_ bytes: [UInt8], _ position: UInt64 = 1) -> PairMessage {
+    .batch(
+        session,
+        ShippedBatch(
+            before: position - 1, end: Mark(position: position, epoch: 1, seal: .zero), bytes: bytes))
+}
+
+@Suite("A link between two nodes")
+struct PairLinkTests {
+    @Test("Both hear of each other, and of each other's greeting")
+    func greetings() async throws {
+        try await withPair { first, second in
+            #expect(first.peer == greeting("b", 2))
+            #expect(second.peer == greeting("a", 1))
+            #expect(first.log.count("the pair's peer is there") == 1)
+        }
+    }
+
+    @Test("What several threads send at once arrives whole, and in each thread's order, both ways")
+    func order() async throws {
+        let (threads, count) = (4, 3_000)
+        try await withPair { first, second in
+            await withTaskGroup(of: Void.self) { group in
+                for thread in 0..<(threads * 2) {
+                    let node = thread < threads ? first : second
+                    group.addTask {
+                        for number in 0..<count {
+                            let session = Session(epoch: UInt64(thread % threads), number: UInt64(number))
+                            if number % 50 == 0 {
+                                let bytes = [UInt8](repeating: UInt8(thread), count: 100_000)
+                                node.send(
+                                    .batch(session, ShippedBatch(before: 0, end: .none, bytes: bytes)))
+                            } else {
+                                node.send(.ping(session, sent: .milliseconds(number)))
+                            }
+                        }
+                    }
+                }
+            }
+            for (node, offset) in [(first, threads), (second, 0)] {
+                try await eventually("all came", every: .milliseconds(10)) {
+                    node.received.count >= threads * count
+                }
+                var next = [UInt64](repeating: 0, count: threads)
+                for message in node.received {
+                    switch message {
+                    case .batch(let session, let batch):
+                        let thread = UInt8(Int(session.epoch) + offset)
+                        #expect(batch.bytes.count == 100_000 && batch.bytes.allSatisfy { $0 == thread })
+                        #expect(session.number == next[Int(session.epoch)])
+                        next[Int(session.epoch)] += 1
+                    case .ping(let session, let sent):
+                        #expect(session.number == next[Int(session.epoch)])
+                        #expect(sent == .milliseconds(Int(session.number)))
+                        next[Int(session.epoch)] += 1
+                    default: Issue.record("nobody sent \(message)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("A batch of 20 MiB arrives byte for byte, and what is behind it after it")
+    func large() async throws {
+        var random = SeededGenerator(seed: runSeed)
+        let message = batch(random.bytes(20 << 20))
+        try await withPair { first, second in
+            first.send(message)
+            first.send(.hello(session))
+            try await second.waitFor(.received(.hello(session)))
+            #expect(second.received == [message, .hello(session)])
+        }
+    }
+
+    @Test("What is said within deliver is sent")
+    func answers() async throws {
+        try await withPair(react: { input, node in
+            if case .received(.ping(let session, let sent)) = input {
+                node.send(.pong(session, sent: sent))
+            }
+        }) { first, second in
+            for number in 1...1_000 { first.send(.ping(session, sent: .seconds(number))) }
+            try await eventually("all answered", every: .milliseconds(5)) { first.received.count == 1_000 }
+            #expect(first.received == (1...1_000).map { .pong(session, sent: .seconds($0)) })
+        }
+    }
+
+    @Test("What is said first, on `connected`, is heard by a peer that already knows that it is connected")
+    func firstWords() async throws {
+        let ports = try freePorts(count: 2)
+        @Sendable func react(_ input: PairInput, _ node: Node) {
+            if input == .connected { node.send(.hello(session)) }
+            if input == .received(.hello(session)) { node.send(.refusal(session)) }
+        }
+        for _ in 0..<20 {
+            let first = try Node(greeting("a", 1), listen: ports[0], peer: ports[1], react: react)
+            let second = try Node(greeting("b", 2), listen: ports[1], peer: ports[0], react: react)
+            try await withRunning(first, second) {
+                for node in [first, second] { try await node.waitFor(.received(.refusal(session))) }
+            }
+            let expected: [PairInput] = [
+                .connected, .received(.hello(session)), .received(.refusal(session)), .disconnected,
+            ]
+            #expect(first.delivered == expected && second.delivered == expected)
+        }
+    }
+
+    @Test("A peer that ends and comes back, with another log, is found again; what was said between is lost")
+    func comesBack() async throws {
+        let ports = try freePorts(count: 2)
+        let first = try Node(greeting("a", 1), listen: ports[0], peer: ports[1])
+        try await withRunning(first) {
+            for round in 1...5 {
+                let second = try Node(greeting("b", UInt64(1 + round)), listen: ports[1], peer: ports[0])
+                try await withRunning(second) {
+                    try await first.waitFor(.connected, count: round)
+                    try await second.waitFor(.connected)
+                    #expect(first.peer?.identity == identity(UInt64(1 + round)))
+                    first.send(.hello(session))
+                    try await second.waitFor(.received(.hello(session)))
+                }
+                try await first.waitFor(.disconnected, count: round)
+                #expect(first.peer == nil)
+                first.send(.refusal(session))
+                #expect(second.delivered == [.connected, .received(.hello(session)), .disconnected])
+            }
+        }
+        #expect(first.isOrderly)
+    }
+
+    @Test("Whoever drops the link, both hear of it, and it stands again")
+    func disconnects() async throws {
+        try await withPair { first, second in
+            for round in 1...4 {
+                try [first, second][round % 2].link().disconnect()
+                for node in [first, second] {
+                    try await node.waitFor(.disconnected, count: round)
+                    try await node.waitFor(.connected, count: round + 1)
+                }
+            }
+            second.send(.hello(session))
+            try await first.waitFor(.received(.hello(session)))
+        }
+    }
+
+    @Test("A peer that does not read is dropped when too much waits for it, and found again when it does")
+    func slowReader() async throws {
+        let isSlow = Mutex(true)
+        let byteMax = 8 << 20
+        try await withPair(
+            waitingByteMax: byteMax,
+            react: { input, _ in
+                guard case .received = input else { return }
+                while isSlow.withLock({ $0 }) { usleep(1_000) }
+            }
+        ) { first, second in
+            let message = batch([UInt8](repeating: 7, count: 1 << 20))
+            var sentCount = 0
+            // Sockets take some megabytes, too, before anything waits here.
+            while sentCount < 100, first.count(.disconnected) == 0 {
+                first.send(message)
+                sentCount += 1
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            #expect(sentCount > 8 && sentCount < 100)
+            try await first.waitForLog("more than \(byteMax) bytes were waiting for it")
+            isSlow.withLock { $0 = false }
+            for node in [first, second] { try await node.waitFor(.connected, count: 2) }
+            first.send(.hello(session))
+            try await second.waitFor(.received(.hello(session)))
+        }
+    }
+
+    @Test("A message that no frame can carry is not sent, and the log says so")
+    func tooLarge() async throws {
+        try await withPair { first, second in
+            first.send(batch([UInt8](repeating: 0, count: WireLimits.frameByteMax)))
+            first.send(.hello(session))
+            try await second.waitFor(.received(.hello(session)))
+            #expect(second.received.count == 1)
+            #expect(first.log.count("more than the pair's wire can carry") == 1)
+        }
+    }
+
+    @Test("An address that is taken is an error that names it")
+    func taken() async throws {
+        let ports = try freePorts(count: 2)
+        let first = try Node(greeting("a", 1), listen: ports[0], peer: ports[1])
+        try await withRunning(first) {
+            try await eventually("it listens") { isListening(ports[0]) }
+            let second = try Node(greeting("b", 2), listen: ports[0], peer: ports[1])
+            let error = await #expect(throws: PairConfigurationError.self) { try await second.link().run() }
+            #expect(error?.description.contains("cannot listen on 127.0.0.1:\(ports[0])") == true)
+        }
+    }
+}
