@@ -19,7 +19,7 @@ struct EtcdClientTests {
                     (200, Self.done)
                 } _: { second, secondURL in
                     let settings = EtcdSettings(
-                        endpoints: [firstURL, secondURL], timeout: .milliseconds(500))
+                        endpoints: [firstURL, secondURL], timeout: .seconds(6))
                     try await withClient(settings) { client in
                         let fault = await failure {
                             try await client.commit(then: [.put("k", [], lease: 0)])
@@ -43,7 +43,7 @@ struct EtcdClientTests {
             try await ScriptedEtcd.run { _ in
                 nil
             } _: { silent, silentURL in
-                let settings = EtcdSettings(endpoints: [silentURL, lastURL], timeout: .seconds(2))
+                let settings = EtcdSettings(endpoints: [silentURL, lastURL], timeout: .seconds(12))
                 try await withClient(settings) { client in
                     let outcome = try await client.commit(then: [.get("k")])
                     #expect(outcome.header.cluster == 9)
@@ -102,7 +102,7 @@ struct EtcdClientTests {
         answer.contains("revision") ? #"{"revision":"x"}"# : answer
     }
 
-    // etcd 3.4 lets a leader renew leases that does not know yet that it was deposed.
+    // etcd 3.4 lets a leader renew leases that does not know yet that it leads no more.
     @Test("A renewal counts only if the term of Raft stayed until behind it")
     func staleRenewal() async throws {
         for (term, isKept) in [(2, true), (3, false)] {

@@ -20,6 +20,10 @@ struct EtcdCodingTests {
             + #""value":"AP8="}},"#
             + #"{"request_delete_range":{"key":"Yg=="}},{"request_range":{"key":"YS9sZWFkZXI="}}]}"#
         #expect(String(decoding: body.encoded, as: UTF8.self) == golden)
+        let everything = EtcdCoding.transaction([], [.list(prefix: "")], [])
+        let all =
+            #"{"compare":[],"failure":[],"success":[{"request_range":{"key":"AA==","range_end":"AA=="}}]}"#
+        #expect(String(decoding: everything.encoded, as: UTF8.self) == all)
     }
 
     @Test("An outcome as etcd 3.4 writes it, what is zero or false left out")

@@ -91,7 +91,7 @@ struct RealEtcdTests {
     func frozenMember() async throws {
         try await withTemporaryDirectory { directory in
             try await withEtcd(directory: directory, nodes: 3) { etcd in
-                let settings = EtcdSettings(endpoints: etcd.urls, timeout: .seconds(3))
+                let settings = EtcdSettings(endpoints: etcd.urls, timeout: .seconds(6))
                 try await withClient(settings) { client in
                     try await put("1", client)
                     let index = try #require(etcd.urls.firstIndex(of: client.preferredEndpoint))
@@ -108,31 +108,81 @@ struct RealEtcdTests {
         }
     }
 
-    // etcd 3.4 renews a lease without asking a majority: without the read behind it, this etcd says yes.
-    @Test("A leader that stood still while its lease ran out elsewhere does not renew it")
-    func deposedLeader() async throws {
+    // A write that was sent twice would find its own key there.
+    @Test("Members are killed amid writes: each is done once, not at all, or unknown, as its caller was told")
+    func killedAmidWrites() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withEtcd(directory: directory, nodes: 3) { etcd in
+                let settings = EtcdSettings(endpoints: etcd.urls, timeout: .seconds(3))
+                try await withClient(settings) { client in
+                    async let fates = write(16, client)
+                    for node in etcd.nodes + etcd.nodes {
+                        try await Task.sleep(for: .milliseconds(300))
+                        try await node.kill9()
+                        try await node.start()
+                        try await node.waitUntilHealthy()
+                    }
+                    try await put("end", client)
+                    let told = await fates
+                    let keys = try await eventually("the keys are read") {
+                        try? await client.commit(then: [.list(prefix: "k")]).found[0].map(\.key)
+                    }
+                    let there = Set(keys)
+                    #expect(told.count { $0.value == .done } > 100)
+                    for (key, fate) in told where fate != .unknown {
+                        #expect(there.contains(key) == (fate == .done), "\(key)")
+                    }
+                    #expect(!told.values.contains(.doneBefore))
+                }
+            }
+        }
+    }
+
+    private enum Fate { case done, doneBefore, notDone, unknown }
+
+    /// Puts keys, each once and only if it is absent, until the key `end` is there.
+    private func write(_ width: Int, _ client: EtcdClient) async -> [String: Fate] {
+        await withTaskGroup(of: [String: Fate].self) { group in
+            for writer in 0..<width {
+                group.addTask {
+                    var fates: [String: Fate] = [:]
+                    while true {
+                        let key = "k\(writer)-\(fates.count)"
+                        do {
+                            let outcome = try await client.commit(
+                                if: [.created(key, at: 0)], then: [.put(key, [], lease: 0), .get("end")],
+                                else: [.get("end")])
+                            fates[key] = outcome.isDone ? .done : .doneBefore
+                            if outcome.found != [[]] { return fates }
+                        } catch let fault as EtcdFault where !fault.isOutcomeUnknown {
+                            fates[key] = .notDone
+                        } catch { fates[key] = .unknown }
+                    }
+                }
+            }
+            return await group.reduce(into: [:]) { $0.merge($1) { $1 } }
+        }
+    }
+
+    // etcd 3.4 renews leases without asking a majority: without the read behind it, this leader says yes.
+    @Test("A leader that has lost the others, and does not know it yet, does not renew a lease")
+    func lonelyLeader() async throws {
         try await withTemporaryDirectory { directory in
             try await withEtcd(directory: directory, nodes: 3) { etcd in
                 let settings = EtcdSettings(endpoints: etcd.urls, timeout: .seconds(10))
-                let (lease, leader) = try await withClient(settings) { client in
-                    let lease = try await granted(client)
-                    return (lease, try await leadingMember(etcd))
-                }
-                var alone = settings
-                alone.endpoints = [etcd.urls[leader]]
-                alone.timeout = .seconds(60)
-                try etcd.nodes[leader].freeze()
-                let others = EtcdSettings(
-                    endpoints: etcd.urls.enumerated().filter { $0.offset != leader }.map(\.element))
+                let lease = try await withClient(settings) { try await granted($0) }
+                let leader = try await leadingMember(etcd)
+                let others = etcd.nodes.indices.filter { $0 != leader }.map { etcd.nodes[$0] }
+                let alone = EtcdSettings(endpoints: [etcd.urls[leader]], timeout: .seconds(3))
                 try await withClient(alone) { client in
-                    async let renewal = renew(lease, client)
-                    try await withClient(others) { other in
-                        try await eventually("the lease runs out elsewhere") {
-                            (try? await other.commit(then: [.get("p/a")]).found) == [[]]
-                        }
+                    for other in others { try other.freeze() }
+                    #expect(await failure { try await client.keepAlive(lease) } != nil)
+                    for other in others { try other.thaw() }
+                }
+                try await withClient(settings) { client in
+                    try await eventually("the lease is renewed") {
+                        (try? await client.keepAlive(lease)) == .seconds(60)
                     }
-                    try etcd.nodes[leader].thaw()
-                    #expect(await renewal == nil)
                 }
             }
         }
@@ -203,18 +253,9 @@ struct RealEtcdTests {
         }
     }
 
-    /// A lease of three seconds with the key `p/a` on it.
+    /// A lease of a minute.
     private func granted(_ client: EtcdClient) async throws -> Int64 {
-        try await eventually("a lease is granted") {
-            guard let lease = try? await client.grantLease(.seconds(3)) else { return nil }
-            let put = try? await client.commit(then: [.put("p/a", [], lease: lease.id)])
-            return put.map { _ in lease.id }
-        }
-    }
-
-    /// Nil where the renewal failed, or the lease is gone.
-    private func renew(_ lease: Int64, _ client: EtcdClient) async -> Duration? {
-        (try? await client.keepAlive(lease)) ?? nil
+        try await eventually("a lease is granted") { try? await client.grantLease(.seconds(60)).id }
     }
 
     private func leadingMember(_ etcd: RunningEtcd) async throws -> Int {

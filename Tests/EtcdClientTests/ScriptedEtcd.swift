@@ -15,10 +15,11 @@ final class ScriptedEtcd: Sendable {
         var body: String
     }
 
-    /// Nil means that it never answers.
+    /// Nil means that it does not answer while the test runs.
     typealias Answer = @Sendable (Call) -> (status: Int, body: String)?
 
     private let calls = Mutex<[Call]>([])
+    private let isOver = Atomic(false)
 
     var seen: [Call] { calls.withLock { $0 } }
     var paths: [String] { seen.map(\.path) }
@@ -34,8 +35,7 @@ final class ScriptedEtcd: Sendable {
                 path: request.uri.path, token: request.headers[.authorization], body: String(buffer: body))
             etcd.calls.withLock { $0.append(call) }
             guard let reply = answer(call) else {
-                // Until the client has given up and closed the connection.
-                try? await Task.sleep(for: .seconds(5))
+                while !etcd.isOver.load(ordering: .relaxed) { try await Task.sleep(for: .milliseconds(10)) }
                 return Response(status: .ok)
             }
             return Response(
@@ -44,6 +44,7 @@ final class ScriptedEtcd: Sendable {
         let application = Application(
             responder: responder, configuration: .init(address: .hostname("127.0.0.1", port: 0)))
         try await application.test(.live) { client in
+            defer { etcd.isOver.store(true, ordering: .relaxed) }
             try await test(etcd, "http://127.0.0.1:\(try #require(client.port))")
         }
     }

@@ -66,18 +66,20 @@ public final class EtcdClient: Sendable {
     ///
     /// Nil if it is gone.
     ///
-    /// etcd 3.4 answers a renewal without asking a majority, so a leader that was deposed while it was frozen
-    /// says yes for leases that have run out. Hence a linearizable read behind it, of the same endpoint: if
-    /// that shows the same term of Raft, whoever renewed the lease led afterwards still.
+    /// etcd 3.4 answers a renewal without asking a majority, so a leader that has lost the others says yes
+    /// until it notices, while they elect another and count the lease from then. Hence a linearizable read
+    /// behind it, of the same endpoint: if that shows the same term of Raft, whoever renewed the lease led
+    /// afterwards still.
     public func keepAlive(_ lease: Int64) async throws(EtcdFault) -> Duration? {
+        let end = ContinuousClock.now + settings.timeout
         let (renewal, endpoint) = try await callFindingEndpoint(
-            "/v3/lease/keepalive", ["ID": .string(String(lease))], mayRepeat: true)
+            "/v3/lease/keepalive", ["ID": .string(String(lease))], mayRepeat: true, until: end)
         let term = try EtcdCoding.header(renewal).term
         let left: Int64 = try EtcdCoding.integer(renewal, "TTL")
         guard left > 0 else { return nil }
         let proof = EtcdCoding.transaction([], [.get("/")], [])
         let (read, _) = try await callFindingEndpoint(
-            "/v3/kv/txn", proof, mayRepeat: true, only: endpoint)
+            "/v3/kv/txn", proof, mayRepeat: true, until: end, only: endpoint)
         guard try EtcdCoding.header(read).term == term else {
             throw .unanswered("\(endpoints[endpoint]): etcd's leader changed during the renewal")
         }
@@ -98,16 +100,17 @@ public final class EtcdClient: Sendable {
     private func call(
         _ path: String, _ body: JSONValue, mayRepeat: Bool
     ) async throws(EtcdFault) -> JSONValue {
-        try await callFindingEndpoint(path, body, mayRepeat: mayRepeat).answer
+        let end = ContinuousClock.now + settings.timeout
+        return try await callFindingEndpoint(path, body, mayRepeat: mayRepeat, until: end).answer
     }
 
     /// - Parameters:
     ///   - mayRepeat: whether it does no harm when the request is carried out more than once.
     ///   - only: an endpoint that alone is asked.
     private func callFindingEndpoint(
-        _ path: String, _ body: JSONValue, mayRepeat: Bool, only: Int? = nil
+        _ path: String, _ body: JSONValue, mayRepeat: Bool, until end: ContinuousClock.Instant,
+        only: Int? = nil
     ) async throws(EtcdFault) -> (answer: JSONValue, endpoint: Int) {
-        let end = ContinuousClock.now + settings.timeout
         let first = only ?? state.withLock { $0.preferred }
         let count = only == nil ? endpoints.count : 1
         var failures: [String] = []

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Encodings
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -127,24 +128,21 @@ struct EtcdConnection: Sendable {
         switch error {
         case is NIOConnectionError: true
         case let error as HTTPClientError: error == .connectTimeout
-        case let error as IOError: error.errnoCode == connectionRefused
+        case let error as IOError: error.errnoCode == ECONNREFUSED
         default: false
         }
     }
-
-    /// `ECONNREFUSED` of Linux.
-    private static let connectionRefused: CInt = 111
 
     /// Library errors may quote header values, and those hold tokens: only what is known is told.
     private static func reason(_ error: any Error, _ patience: Duration) -> String {
         switch error {
         case let error as HTTPClientError where error == .deadlineExceeded || error == .readTimeout:
-            "no answer within \(patience)"
+            "no answer within \(Int((patience / .milliseconds(1)).rounded())) ms"
         case let error as HTTPClientError: error.shortDescription.lowercased()
         case let error as NIOConnectionError:
             error.connectionErrors.first.map { reason($0.error, patience) }
                 ?? "the host name could not be resolved"
-        case let error as IOError: error.description
+        case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
         case is NIOSSLError, is BoringSSLError: "TLS handshake failed"
         case is NIOSSLExtraError: "its certificate does not name this host"
         case is NIOTooManyBytesError: "its answer is longer than \(answerByteMax) bytes"
