@@ -150,6 +150,19 @@ struct FrameTests {
         }
     }
 
+    @Test("A refusal is one line that fits into a log, or a fault")
+    func refusals() throws {
+        let longest = String(repeating: "a", count: WireLimits.refusalByteMax)
+        for text in ["", longest] {
+            let bytes = Array(Frame.refusal(text).encoded().readableBytesView)
+            #expect(try frames(in: bytes) == [.refusal(text)])
+        }
+        for text in ["a\nb", longest + "a"] {
+            let bytes = Array(Frame.refusal(text).encoded().readableBytesView)
+            #expect(throws: WireFault.malformed(.refusal)) { try frames(in: bytes) }
+        }
+    }
+
     @Test("Greetings with no text for people, or a range of versions that is none, are faults")
     func greetings() throws {
         let whole = greeting("a", 1)
@@ -159,7 +172,7 @@ struct FrameTests {
             let broken = bytes
             #expect(throws: WireFault.malformed(.greeting)) { try frames(in: broken) }
         }
-        for name in ["a\n", "\u{1B}[1m", "\u{0}"] {
+        for name in ["a\n", "\u{1B}[1m", "\u{0}", String(repeating: "a", count: 256)] {
             let bytes = Array(Frame.greeting(greeting(name, 1)).encoded().readableBytesView)
             #expect(throws: WireFault.malformed(.greeting)) { try frames(in: bytes) }
         }

@@ -8,6 +8,8 @@ public enum WireLimits {
     public static let enclosureByteMax = 1_024 * 1_024
     /// Each text of a greeting, in UTF-8.
     public static let textByteMax = 255
+    /// The sentence of a refusal: it names two nodes and their pairs.
+    static let refusalByteMax = 2_048
     /// What a stranger can make a node hold: a frame before the greeting has at most so many bytes.
     static let greetingByteMax = enclosureByteMax + 4_096
     /// So many connections may be without a greeting at once; more are closed.

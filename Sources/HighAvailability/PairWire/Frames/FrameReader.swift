@@ -77,7 +77,8 @@ struct FrameBody {
     private mutating func content() throws(WireFault) -> Frame {
         switch kind {
         case .greeting: return .greeting(try greeting())
-        case .refusal: return .refusal(try text(byteCount: head.readableBytes))
+        case .refusal:
+            return .refusal(try text(byteCount: head.readableBytes, most: WireLimits.refusalByteMax))
         case .hello: return .message(.hello(try session()))
         case .sessionRefusal: return .message(.refusal(try session()))
         case .marks: return .message(.marks(try session(), question: try number(), try marks()))
@@ -132,17 +133,17 @@ struct FrameBody {
         return bytes
     }
 
-    /// A text that may stand in a log: a stranger must not write lines of its own there.
-    private mutating func text(byteCount: Int) throws(WireFault) -> String {
-        guard let text = String(validating: try bytes(byteCount), as: UTF8.self), text.isPrintable else {
-            throw .malformed(kind)
-        }
+    /// A text that may stand in a log: a stranger must not fill it, or write lines of its own there.
+    private mutating func text(byteCount: Int, most: Int) throws(WireFault) -> String {
+        guard byteCount <= most, let text = String(validating: try bytes(byteCount), as: UTF8.self),
+            text.isPrintable
+        else { throw .malformed(kind) }
         return text
     }
 
     private mutating func text() throws(WireFault) -> String {
         let count: UInt16 = try number()
-        return try text(byteCount: Int(count))
+        return try text(byteCount: Int(count), most: WireLimits.textByteMax)
     }
 
     private mutating func greeting() throws(WireFault) -> PairGreeting {
