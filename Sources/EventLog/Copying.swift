@@ -22,10 +22,6 @@ extension EventLog {
     public func renewIdentity() throws(EventLogError) -> [UInt8] {
         var random = SystemRandomNumberGenerator()
         let fresh = (0..<16).map { _ in UInt8.random(in: 0...255, using: &random) }
-        let meta: Database
-        do throws(LMDBError) { meta = try environment.database("meta") } catch {
-            throw EventLogError(error, path: path)
-        }
         try write { (transaction) throws(LMDBError) in
             try transaction.put(fresh, for: EventLog.identityKey, in: meta)
             try transaction.put(

@@ -82,6 +82,7 @@ public final class EventLog: Sendable {
     public let identity: [UInt8]
 
     package let environment: Environment
+    let meta: Database
     package let batches: Database
     let checkpoints: Database
     package let vault: Database
@@ -91,7 +92,7 @@ public final class EventLog: Sendable {
     package let base: Database?
     private let mapByteCount: Int
     private let lock: DirectoryLock?
-    private let knownHead: Mutex<Head>
+    let knownHead: Mutex<KnownHead>
     private let commitCount = Atomic<Int>(0)
     /// Rises before and after each commit that changes the vault.
     let vaultRevision = Atomic<UInt64>(0)
@@ -108,7 +109,7 @@ public final class EventLog: Sendable {
     var isWriter: Bool { lock != nil }
 
     /// The last durable place, as far as this object knows: a reader refreshes it with ``refreshHead()``.
-    public var head: Head { knownHead.withLock { $0 } }
+    public var head: Head { knownHead.withLock { $0.head } }
 
     /// Bytes the data file uses.
     public var usedByteCount: Int { environment.usage.usedByteCount }
@@ -168,7 +169,8 @@ public final class EventLog: Sendable {
             segments = try EventLog.openLater("segments", integerKeys: true, environment, access: access)
             base = try EventLog.openLater("base", integerKeys: false, environment, access: access)
             identity = try EventLog.settle(environment, access: access)
-            knownHead = Mutex(.none)
+            meta = try environment.database("meta")
+            knownHead = Mutex(KnownHead())
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
         if access == .write { try EventLog.syncDirectory(directory) }
         try refreshHead()
@@ -199,6 +201,10 @@ public final class EventLog: Sendable {
             preconditionFailure("a batch is sealed before it is stored")
         }
         precondition(sealing.before == head, "a batch follows the one it was sealed behind")
+        if case .enters(let segment) = archive, try newestCommon(of: [segment.head]) == nil {
+            // It was written before the log was cut.
+            throw .cut(path: path, to: try cutPlace().position)
+        }
         let position = batch.firstPosition
         try batch.withBytes { (bytes) throws(EventLogError) in
             try write(vault: changes) { (transaction) throws(LMDBError) in
@@ -227,7 +233,7 @@ public final class EventLog: Sendable {
 
     /// Takes note of a commit that moved the head.
     func moveHead(to head: Head) {
-        knownHead.withLock { $0 = head }
+        knownHead.withLock { $0.head = head }
         freeDeadReadersNowAndThen()
     }
 
@@ -236,26 +242,6 @@ public final class EventLog: Sendable {
         guard count.isMultiple(of: Limits.commitsBetweenReaderChecks) else { return }
         // Tidying: the batch is stored whether or not it succeeds, and the next one tries again.
         _ = try? environment.freeDeadReaders()
-    }
-
-    /// Reads the last batch's header anew: another process may have appended.
-    @discardableResult
-    public func refreshHead() throws(EventLogError) -> Head {
-        let newest = try withReader { (transaction) throws(ReadFault) in try self.lastHead(transaction) }
-        return knownHead.withLock { known in
-            // The writer may have appended since: what it knows is never taken back.
-            if newest.position > known.position { known = newest }
-            return known
-        }
-    }
-
-    /// The head as one transaction sees it; where a log was cut, nothing may be left behind the archive.
-    func lastHead(_ transaction: borrowing ReadTransaction) throws(ReadFault) -> Head {
-        let hot: Head? = try transaction.cursor(over: batches) { (cursor) throws(ReadFault) in
-            try cursor.entry(.last).map { (entry) throws(ReadFault) in Head(try BatchView(entry)) }
-        }
-        if let hot { return hot }
-        return try lastSegment(transaction)?.head ?? .none
     }
 
     /// An entry of the vault; nil if it was destroyed or never there.
@@ -333,6 +319,7 @@ public final class EventLog: Sendable {
         case .library(let error): EventLogError(error, path: path, mapByteCount: mapByteCount)
         case .damaged(let position, let what): .damaged(path: path, position: position, what: what)
         case .dropped(let part): .dropped(path: path, upTo: part.lastPosition, time: part.time)
+        case .cut(let place): .cut(path: path, to: place.position)
         }
     }
 }

@@ -19,6 +19,8 @@ public enum EventLogError: Error, Hashable, Sendable {
     /// What is asked for was dropped, with everything up to a position; the time is in microseconds since
     /// 1970.
     case dropped(path: String, upTo: UInt64, time: UInt64)
+    /// The log was cut behind a position while it was read there: what was read is no longer in it.
+    case cut(path: String, to: UInt64)
     /// No room on the device.
     case noSpace(path: String)
     /// The address range set aside is used up; its size is in bytes.
@@ -35,7 +37,7 @@ public enum EventLogError: Error, Hashable, Sendable {
     /// Whether the same call may succeed later, once the cause is gone.
     public var isRetriable: Bool {
         switch self {
-        case .noSpace, .mapFull, .inUse, .fileTooLarge, .readOnly: true
+        case .noSpace, .mapFull, .inUse, .fileTooLarge, .readOnly, .cut: true
         case .directory, .newerFormat, .damaged, .dropped, .deviceFailed, .system: false
         }
     }
@@ -58,6 +60,10 @@ public enum EventLogError: Error, Hashable, Sendable {
             return "\(path) no longer holds what happened up to position \(end): it was dropped on "
                 + "\(EventLogError.date(time)), and only its seals remain (see vedette audit log "
                 + "--type log.dropped)"
+        case .cut(let path, let position):
+            return
+                "\(path) was cut behind position \(position) meanwhile, since this node follows another one: "
+                + "read again from there on; what was cut is kept in the directory cut beside it"
         case .noSpace(let path):
             return "no space left on the device of \(path): free some, writing resumes by itself"
         case .mapFull(let path, let byteCount):

@@ -3,14 +3,20 @@ import LMDB
 extension EventLog {
     /// What lies in the file and belongs to nothing, one sentence each: an altered key leaves such an entry.
     public func strayEntries() throws(EventLogError) -> [String] {
-        let meta: Database
-        do throws(LMDBError) { meta = try environment.database("meta") } catch {
-            throw EventLogError(error, path: path)
-        }
-        return try withReader { (transaction) throws(ReadFault) in
-            let known = [EventLog.formatKey, EventLog.identityKey, EventLog.checksumKey]
-            var found = try EventLog.keys(of: meta, transaction).filter { !known.contains($0) }.map { _ in
+        try withReader { (transaction) throws(ReadFault) in
+            let known = [
+                EventLog.formatKey, EventLog.identityKey, EventLog.checksumKey, EventLog.cutKey,
+                EventLog.pairKey,
+            ]
+            var found = try EventLog.keys(of: self.meta, transaction).filter { !known.contains($0) }.map {
+                _ in
                 "an entry of the database meta has an unknown name"
+            }
+            for name in [EventLog.cutKey, EventLog.pairKey] {
+                do throws(ReadFault) { _ = try self.note(name, transaction) } catch {
+                    guard case .damaged(_, let what) = error else { throw error }
+                    found.append(what)
+                }
             }
             // The front says how many chunks follow it; without it nothing belongs there.
             var chunkCount: UInt32?

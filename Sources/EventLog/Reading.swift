@@ -5,6 +5,7 @@ enum ReadFault: Error {
     case library(LMDBError)
     case damaged(position: UInt64, what: String)
     case dropped(DroppedPart)
+    case cut(CutPlace)
 }
 
 /// Why a reading ended early.
@@ -47,6 +48,7 @@ extension EventLog {
             do throws(EventLogError) {
                 // One view says what is cold, and holds the rest: an archiving beside us is no gap.
                 let segment = try withReader { (transaction) throws(ReadFault) -> SegmentHeader? in
+                    try walk.pass(try self.cutPlace(transaction))
                     if let dropped = try self.droppedPart(transaction) { try walk.enter(behind: dropped) }
                     if let segment = try self.segment(holding: max(walk.next, 1), transaction) {
                         return segment
@@ -259,6 +261,8 @@ private struct Walk<Failure: Error> {
     var isDone = false
     var failure: Failure?
     private var hasBegun = false
+    /// How often the log was cut before this reading began.
+    private var cutCount: UInt64?
 
     init(next: UInt64, expected: UInt64?, seal: Seal?) {
         (self.next, self.expected, self.seal) = (next, expected, seal)
@@ -269,6 +273,14 @@ private struct Walk<Failure: Error> {
         guard next <= dropped.lastPosition else { return }
         guard !hasBegun else { throw .dropped(dropped) }
         (next, expected, seal) = (dropped.lastPosition + 1, dropped.lastPosition + 1, dropped.seal)
+    }
+
+    /// Ends where what was read is no longer in the log.
+    mutating func pass(_ cut: CutPlace) throws(ReadFault) {
+        defer { cutCount = cut.count }
+        guard hasBegun, let cutCount, cut.count != cutCount else { return }
+        // Of several cuts only the last one is known.
+        guard cut.count == cutCount + 1, next <= cut.position + 1 else { throw .cut(cut) }
     }
 
     mutating func readSome(

@@ -44,10 +44,10 @@ public enum RestoredLog {
 
     /// Removes what is in such a directory.
     public static func empty(_ path: String) {
-        for name in names(in: path) {
+        for name in EventLog.names(in: path) {
             let entry = path + "/" + name
             if unlink(entry) == 0 { continue }
-            for inner in names(in: entry) { unlink(entry + "/" + inner) }
+            for inner in EventLog.names(in: entry) { unlink(entry + "/" + inner) }
             rmdir(entry)
         }
     }
@@ -99,19 +99,6 @@ public enum RestoredLog {
 
     private static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-    private static func names(in path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
-    }
-
     /// `20261123T012953.123456`, which no two restores share.
     private static func moment() -> String {
         var (now, parts) = (timespec(), tm())
@@ -122,6 +109,22 @@ public enum RestoredLog {
         let microseconds = String(1_000_000 + now.tv_nsec / 1_000).dropFirst()
         let seconds = String(decoding: text.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
         return seconds + "." + microseconds
+    }
+}
+
+extension EventLog {
+    /// What is in a directory, in no order; nothing if it cannot be read.
+    static func names(in path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
     }
 }
 

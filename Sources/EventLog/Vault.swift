@@ -10,7 +10,10 @@ extension EventLog {
     /// The same, and the position of the last event that is stored beside them.
     func vaultAndEnd() throws(EventLogError) -> (entries: [VaultChange], end: UInt64) {
         try withReader { (transaction) throws(ReadFault) in
-            (try self.vaultEntries(transaction), try self.lastHead(transaction).position)
+            (
+                try self.vaultEntries(transaction),
+                try self.lastEnd(upTo: .max, transaction).position
+            )
         }
     }
 

@@ -28,6 +28,27 @@ struct VerifierTests {
         }
     }
 
+    @Test("A log that was cut is whole, and nothing of what was behind the mark is seen")
+    func cut() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let keys = try recordSample(in: directory, commandCount: 100, using: &random)
+            do {
+                let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+                let mark = log.head
+                // An event that no auditor would pass.
+                var batch = BatchBuilder(firstPosition: mark.position + 1, time: mark.time + 1)
+                [UInt8]([1]).withUnsafeBytes {
+                    _ = batch.append(stream: 77, previousInStream: 0, type: 2, format: 1, payload: $0)
+                }
+                _ = try log.append(&batch, epoch: 1)
+                try log.store(pairMemory: [1, 2, 3])
+                #expect(try log.cut(to: mark) != nil)
+            }
+            #expect(faults(in: directory, keys: keys) == [], "SEED=\(runSeed)")
+        }
+    }
+
     @Test("An empty log is whole; a directory without one is an error")
     func empty() throws {
         try withTemporaryDirectory { directory in

@@ -266,7 +266,7 @@ private struct Readings: Equatable {
     }
 }
 
-private func onAnotherThread(_ body: @escaping () throws -> Void) throws {
+func onAnotherThread(_ body: @escaping () throws -> Void) throws {
     nonisolated(unsafe) let body = body  // the caller waits
     nonisolated(unsafe) var failure: (any Error)?  // read after the wait
     let thread = Thread { do { try body() } catch { failure = error } }

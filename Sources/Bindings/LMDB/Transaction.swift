@@ -112,13 +112,27 @@ public struct WriteTransaction: ~Copyable {
     public func removeFirst(
         _ countMax: Int, in database: Database, while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
     ) throws(LMDBError) -> Int {
+        try remove(MDB_FIRST, countMax, in: database, while: isWanted)
+    }
+
+    /// Removes the entries with the greatest keys, as long as the body wants it.
+    public func removeLast(
+        in database: Database, while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
+    ) throws(LMDBError) {
+        _ = try remove(MDB_LAST, .max, in: database, while: isWanted)
+    }
+
+    private func remove(
+        _ end: MDB_cursor_op, _ countMax: Int, in database: Database,
+        while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
+    ) throws(LMDBError) -> Int {
         var cursor: OpaquePointer?
         try check(mdb_cursor_open(handle, database.identifier, &cursor))
         defer { mdb_cursor_close(cursor) }
         for count in 0..<countMax {
             var key = MDB_val()
             var value = MDB_val()
-            let code = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
+            let code = mdb_cursor_get(cursor, &key, &value, end)
             if code == MDB_NOTFOUND { return count }
             try check(code)
             guard isWanted(UnsafeRawBufferPointer(key)) else { return count }

@@ -52,7 +52,9 @@ extension EventLog {
         let path = path(of: header)
         try makeArchiveDirectory()
         try refuseForeign(path, header)
-        try SegmentFile.write([header.bytes, table, body], to: path) { (temporary) throws(EventLogError) in
+        try SegmentFile.write(to: path) { (write) throws(EventLogError) in
+            for part in [header.bytes, table, body] { try write(part) }
+        } check: { (temporary) throws(EventLogError) in
             // Equal seals mean equal bytes: the whole file is decoded and led to the seal that the log has.
             do throws(SegmentFault) {
                 var reader = try SegmentReader(path: temporary, expected: header)
@@ -134,21 +136,15 @@ extension EventLog {
     }
 
     /// Throws away what an interrupted archiving left: files that have no final name, and segments that the
-    /// index does not know although the data file holds all their batches; and the files that an interrupted
-    /// dropping left.
+    /// index does not know although the data file holds all their batches; the files that an interrupted
+    /// dropping left; and side files that are not whole.
     func removeOrphans() throws(EventLogError) {
         try removeDroppedFiles()
-        guard let folder = opendir(archiveDirectory) else { return }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                })
+        for name in EventLog.names(in: cutDirectory) where name.hasSuffix(SegmentFile.temporarySuffix) {
+            unlink(cutDirectory + "/" + name)
         }
-        closedir(folder)
         let known = Set(try (archivedSegments() + tombstones()).map(\.fileName))
-        for name in names where !known.contains(name) {
+        for name in EventLog.names(in: archiveDirectory) where !known.contains(name) {
             let path = archiveDirectory + "/" + name
             if name.hasSuffix(SegmentHeader.fileSuffix + SegmentFile.temporarySuffix) {
                 unlink(path)

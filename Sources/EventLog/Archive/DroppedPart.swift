@@ -90,8 +90,8 @@ extension EventLog {
         }
     }
 
-    /// Reads in several steps as if nothing were dropped meanwhile: where a drop overtakes the body, what it
-    /// returned or threw says nothing, and it begins anew.
+    /// Reads in several steps as if nothing were dropped, or cut, meanwhile: where that overtakes the body,
+    /// what it returned or threw says nothing, and it begins anew.
     ///
     /// For whoever reads what is gone then, or compares what was read before with what is there after.
     public func undisturbedByDrops<Result, Failure: Error>(
@@ -99,9 +99,9 @@ extension EventLog {
     ) throws(Failure) -> Result {
         while true {
             // If it cannot be read, neither can what the body reads, which says why.
-            let before = try? droppedPart()
+            let before = (try? droppedPart(), try? cutPlace())
             let result = Swift.Result { () throws(Failure) in try body() }
-            if (try? droppedPart()) == before { return try result.get() }
+            if (try? droppedPart(), try? cutPlace()) == before { return try result.get() }
         }
     }
 

@@ -51,13 +51,17 @@ final class SegmentFile: Sendable {
 
     /// Writes a file under its final name, durably: whoever finds the name finds the whole file.
     ///
-    /// - Parameter check: looks at what was written, under its temporary name, before it counts.
+    /// - Parameters:
+    ///   - body: hands all that the file is to hold to the function that it is given, in order.
+    ///   - check: looks at what was written, under its temporary name, before it counts.
     static func write(
-        _ parts: [[UInt8]], to path: String, check: (String) throws(EventLogError) -> Void
+        to path: String,
+        _ body: (_ write: ([UInt8]) throws(EventLogError) -> Void) throws(EventLogError) -> Void,
+        check: (String) throws(EventLogError) -> Void
     ) throws(EventLogError) {
         let temporary = path + temporarySuffix
         do throws(EventLogError) {
-            try writeAndSync(parts, to: temporary)
+            try writeAndSync(to: temporary, body)
             try check(temporary)
             guard rename(temporary, path) == 0 else { throw failure(path) }
         } catch {
@@ -68,11 +72,14 @@ final class SegmentFile: Sendable {
 
     static let temporarySuffix = ".partial"
 
-    private static func writeAndSync(_ parts: [[UInt8]], to path: String) throws(EventLogError) {
+    private static func writeAndSync(
+        to path: String,
+        _ body: (_ write: ([UInt8]) throws(EventLogError) -> Void) throws(EventLogError) -> Void
+    ) throws(EventLogError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure(path) }
         defer { close(descriptor) }
-        for part in parts {
+        try body { (part) throws(EventLogError) in
             var done = 0
             while done < part.count {
                 let count = part.withUnsafeBytes {

@@ -59,7 +59,7 @@ extension EventLog {
 
 extension TravellingBatch {
     /// The head that it makes behind another one.
-    fileprivate func verified(behind head: Head) throws(TravelError) -> Head {
+    func verified(behind head: Head) throws(TravelError) -> Head {
         guard firstPosition == head.position + 1 else {
             throw .doesNotFollow(end: head.position, what: "it begins at position \(firstPosition)")
         }
