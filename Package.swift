@@ -126,6 +126,12 @@ let package = Package(
             "PairEtcd", "HighAvailability/PairEtcd", ["PairProtocol", "EtcdClient", "Encodings", logging]),
         room(
             "PairWire", "HighAvailability/PairWire", ["PairProtocol", logging, nioCore, nioPosix, nioSSL]),
+        room(
+            "HighAvailability", "HighAvailability/Pair",
+            [
+                "PairProtocol", "PairWire", "PairEtcd", "EtcdClient", "Registry", "EventLog", "Projections",
+                "Identity", "Conductor", "Threads", logging,
+            ]),
         room("Simulation", "Simulation", ["PairProtocol", "Threads", heap], isAlwaysOptimized: true),
 
         // Those who watch.
@@ -166,10 +172,12 @@ let package = Package(
             dependencies: [
                 "Registry", "EventLog", "Projections", "Identity", "Conductor", "Monitoring", "Workflows",
                 "VIMDrivers", "RESTRequests", "RPCRequests", "OperatorRequests", "OsloMessaging", "AMQP",
-                "KeystoneClient", "MistralClient", "Encodings", "Auditing", "Backups", argumentParser,
+                "KeystoneClient", "MistralClient", "Encodings", "Auditing", "Backups", "HighAvailability",
+                "PairProtocol", "PairWire", "PairEtcd", "EtcdClient", argumentParser,
                 asyncHTTPClient,
                 configuration,
-                crypto, logging, nioCore, nioHTTP1, serviceLifecycle, systemPackage, unixSignals, yams,
+                crypto, logging, nioCore, nioHTTP1, nioPosix, serviceLifecycle, systemPackage, unixSignals,
+                yams,
             ],
             path: "Sources/Programs/vedette", swiftSettings: settings),
         .executableTarget(

@@ -29,8 +29,21 @@ final class CommitPipeline: Sendable {
 
     /// Batches on their way from the disk to their callers, and emptied ones for the desk.
     private struct Conveyor: Sendable {
+        /// Durable here, and awaited from the partner.
+        var awaited: [GatheredBatch] = []
+        /// Acknowledged, and not yet published.
         var durable: [GatheredBatch] = []
         var spare: [GatheredBatch] = []
+        /// The end of what the pair has acknowledged.
+        var acknowledged: UInt64 = 0
+
+        /// Moves on what is acknowledged; false if nothing is.
+        mutating func advance() -> Bool {
+            let count = awaited.prefix { $0.batch.nextPosition - 1 <= acknowledged }.count
+            durable += awaited.prefix(count)
+            awaited.removeFirst(count)
+            return count > 0
+        }
     }
 
     private let queue = Mutex(Queue())
@@ -39,19 +52,27 @@ final class CommitPipeline: Sendable {
     private let finishing = Mutex(())
     private let acknowledged: Mutex<VIMTable>
     private let isFailing = Atomic<Bool>(false)
+    /// The lead is lost: nothing is acknowledged any more.
+    private let isAbandoned = Atomic<Bool>(false)
+    /// The writer is with the partnership, and will look at the conveyor by itself.
+    private let isWriterAtGate = Atomic<Bool>(false)
+    private let partnership: (any Partnership)?
     private let hasEnded = Atomic<Bool>(false)
     private let writerBell = Doorbell()
     private let helperBell = Doorbell()
     private let now: @Sendable () -> Timestamp
     private let didChange: @Sendable (Set<UInt32>) -> Void
 
-    /// - Parameter didChange: told of the streams that a durable batch changed, in order and before its
-    ///   callers are; on a thread of the pipeline.
+    /// - Parameters:
+    ///   - partnership: what else must have a batch before it is acknowledged; nil for a log alone.
+    ///   - didChange: told of the streams that an acknowledged batch changed, in order and before its callers
+    ///     are; on a thread of the pipeline.
     init(
-        table: VIMTable, now: @escaping @Sendable () -> Timestamp,
+        table: VIMTable, partnership: (any Partnership)? = nil, now: @escaping @Sendable () -> Timestamp,
         didChange: @escaping @Sendable (Set<UInt32>) -> Void
     ) {
         acknowledged = Mutex(table)
+        self.partnership = partnership
         self.now = now
         self.didChange = didChange
     }
@@ -76,14 +97,16 @@ final class CommitPipeline: Sendable {
         let isTaken = enqueue {
             $0.append(Submission(command: command, enclosure: enclosure, reply: reply))
         }
-        if !isTaken { reply(.failure(.stopped)) }
+        if !isTaken { reply(.failure(whyStopped)) }
     }
 
     /// Takes commands that came together: nothing comes in between, and nobody is rung twice.
     func submit(_ submissions: [Submission]) {
         let isTaken = enqueue { $0 += submissions }
-        if !isTaken { for submission in submissions { submission.reply(.failure(.stopped)) } }
+        if !isTaken { for submission in submissions { submission.reply(.failure(whyStopped)) } }
     }
+
+    private var whyStopped: CommandFailure { isAbandoned.load(ordering: .acquiring) ? .notLeading : .stopped }
 
     /// Lets the body add to the queue, and rings for it; false, and nothing done, if the pipeline stops.
     private func enqueue(_ add: (inout [Submission]) -> Void) -> Bool {
@@ -118,6 +141,35 @@ final class CommitPipeline: Sendable {
         writerBell.ring()
     }
 
+    /// The pair has everything up to a position: its callers are answered.
+    ///
+    /// From any thread.
+    func acknowledge(upTo position: UInt64) {
+        let isNews = conveyor.withLock { conveyor in
+            guard !isAbandoned.load(ordering: .acquiring) else { return false }
+            conveyor.acknowledged = max(conveyor.acknowledged, position)
+            return conveyor.advance()
+        }
+        if isNews, !isWriterAtGate.load(ordering: .acquiring) { helperBell.ring() }
+    }
+
+    /// Acknowledges nothing any more: callers of what is stored hear soon that its outcome is unknown.
+    ///
+    /// From any thread; the threads end by themselves.
+    func abandon() {
+        isAbandoned.store(true, ordering: .releasing)
+        stop()
+        helperBell.ring()
+    }
+
+    private func failAwaited() {
+        let lost = conveyor.withLock { conveyor in
+            defer { conveyor.awaited = [] }
+            return conveyor.awaited
+        }
+        for gathered in lost { gathered.fail(with: .outcomeUnknown) }
+    }
+
     /// Reads the acknowledged state.
     ///
     /// The body runs under a lock that the pipeline needs: it must be quick.
@@ -146,7 +198,9 @@ extension CommitPipeline {
             if writer.isCheckpointDue(isStopping: false) { storeCheckpoint(with: &writer) }
         }
         finish()
-        if writer.isCheckpointDue(isStopping: true) { storeCheckpoint(with: &writer) }
+        let isAbandoned = isAbandoned.load(ordering: .acquiring)
+        if !isAbandoned, writer.isCheckpointDue(isStopping: true) { storeCheckpoint(with: &writer) }
+        failAwaited()
     }
 
     /// Waits for something to store; nil when there will be no more.
@@ -187,31 +241,82 @@ extension CommitPipeline {
     }
 
     private func store(_ gathered: GatheredBatch, with writer: inout LogWriter, _ desk: SharedDesk) {
-        if !gathered.batch.isEmpty {
-            do throws(EventLogError) { try writer.store(gathered) } catch {
-                takeBack(gathered, desk, to: writer.head, because: .notStored(error.sentence))
-                return
-            }
-            isFailing.store(false, ordering: .relaxed)
+        guard !gathered.batch.isEmpty else { return passOn(gathered) }
+        guard !isAbandoned.load(ordering: .acquiring) else {
+            return takeBack(gathered, desk, to: writer.head, because: .notLeading)
         }
-        conveyor.withLock { $0.durable.append(gathered) }
+        guard atGate({ $0.gather(gathered.batch, vault: gathered.vault) }) ?? true else {
+            takeBack(gathered, desk, to: writer.head, because: .notLeading)
+            return
+        }
+        do throws(EventLogError) { try writer.store(gathered) } catch {
+            isFailing.store(true, ordering: .relaxed)
+            atGate { $0.storeFailed() }
+            let isLost = isAbandoned.load(ordering: .acquiring)
+            takeBack(
+                gathered, desk, to: writer.head,
+                because: isLost ? .outcomeUnknown : .notStored(error.sentence))
+            return
+        }
+        isFailing.store(false, ordering: .relaxed)
+        passOn(gathered)
+        atGate { $0.stored(writer.head) }
     }
 
-    /// Fails a batch that could not be stored, and everything that was decided knowing of it.
+    /// Hands a batch that is durable here, or has nothing to store, to those who publish it.
+    private func passOn(_ gathered: GatheredBatch) {
+        conveyor.withLock { conveyor in
+            guard partnership != nil else { return conveyor.durable.append(gathered) }
+            conveyor.awaited.append(gathered)
+            _ = conveyor.advance()
+        }
+    }
+
+    /// Lets the partnership know something, if there is one.
+    @discardableResult
+    private func atGate<Result>(_ body: (any Partnership) -> Result) -> Result? {
+        guard let partnership else { return nil }
+        isWriterAtGate.store(true, ordering: .releasing)
+        defer { isWriterAtGate.store(false, ordering: .releasing) }
+        return body(partnership)
+    }
+
+    /// Fails a batch that was not stored, and everything that was decided knowing of it.
     private func takeBack(
         _ gathered: GatheredBatch, _ desk: SharedDesk, to head: Head, because failure: CommandFailure
     ) {
-        isFailing.store(true, ordering: .relaxed)
         finish()
-        let table = acknowledged.withLock { $0 }
+        let table = durableTable()
         let behind = desk.desk.withLock { $0.takeBack(to: table, after: head) }
         gathered.fail(with: failure)
         behind.fail(with: failure)
     }
 
+    /// The table as of what is durable here: the acknowledged one, and what the partner is awaited for.
+    ///
+    /// On the writer thread, so that nothing is stored meanwhile.
+    private func durableTable() -> VIMTable {
+        finishing.withLock { _ in
+            var table = acknowledged.withLock { $0 }
+            let behind = conveyor.withLock { $0.durable + $0.awaited }
+            for gathered in behind where !gathered.batch.isEmpty {
+                CommitPipeline.fold(gathered, into: &table)
+            }
+            return table
+        }
+    }
+
+    private static func fold(_ gathered: GatheredBatch, into table: inout VIMTable) {
+        do throws(ProjectionFault) {
+            try gathered.batch.withView { (batch) throws(ProjectionFault) in
+                try table.apply(batch, upTo: .max)
+            }
+        } catch { preconditionFailure("the two tables parted: \(error.sentence)") }
+    }
+
     private func storeCheckpoint(with writer: inout LogWriter) {
         finish()
-        writer.storeCheckpoint(of: acknowledged.withLock { $0 })
+        writer.storeCheckpoint(of: durableTable())
     }
 }
 
@@ -221,6 +326,7 @@ extension CommitPipeline {
         while !hasEnded.load(ordering: .acquiring) {
             helperBell.wait()
             finish()
+            if isAbandoned.load(ordering: .acquiring) { failAwaited() }
             gatherEarly(desk)
         }
     }
@@ -241,19 +347,13 @@ extension CommitPipeline {
         if wakesWriter { writerBell.ring() }
     }
 
-    /// Publishes what is durable, and answers its callers; by whichever thread has time.
+    /// Publishes what is acknowledged, and answers its callers; by whichever thread has time.
     private func finish() {
         finishing.withLock { _ in
             while var gathered = conveyor.withLock({ $0.durable.isEmpty ? nil : $0.durable.removeFirst() }) {
                 if !gathered.batch.isEmpty {
                     // As a replay folds them, so that what is shown is what is stored.
-                    acknowledged.withLock { table in
-                        do throws(ProjectionFault) {
-                            try gathered.batch.withView { (batch) throws(ProjectionFault) in
-                                try table.apply(batch, upTo: .max)
-                            }
-                        } catch { preconditionFailure("the two tables parted: \(error.sentence)") }
-                    }
+                    acknowledged.withLock { CommitPipeline.fold(gathered, into: &$0) }
                 }
                 if !gathered.changedStreams.isEmpty { didChange(gathered.changedStreams) }
                 for answer in gathered.answers { answer.reply(answer.result) }

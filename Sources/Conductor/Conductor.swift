@@ -79,14 +79,10 @@ public final class Conductor: Sendable {
             if case .inUse = error { throw StartFault(error.sentence, isInUse: true) }
             throw StartFault(error.sentence)
         }
+        try Conductor.checkAlone(log)
         keyFile = MasterKeyFile(options.masterKeyFile ?? options.directory + "/master.key")
         try Conductor.settleRotation(of: keyFile, log)
-        let vault: CredentialVault
-        do throws(MasterKeyFault) {
-            vault = CredentialVault(
-                master: try MasterKey(
-                    file: keyFile.path, mayCreate: log.head.position == 0 || options.replacesMasterKey))
-        } catch { throw StartFault(error.sentence) }
+        let vault = try Conductor.openVault(keyFile, log, options)
         keyring = Keyring(vault)
         let replay = try Conductor.replay(log, progress: options.progress)
         if !options.replacesMasterKey {
@@ -108,6 +104,49 @@ public final class Conductor: Sendable {
             throw StartFault(error.sentence)
         }
     }
+
+    /// A conductor on the log of a pair's leader, which somebody else opened and goes on owning.
+    ///
+    /// It answers nobody before ``beginEpoch(_:)`` has returned.
+    /// - Parameters:
+    ///   - table: the fold of the log up to its head.
+    ///   - epoch: higher than any in the log.
+    /// - Throws: ``StartFault`` if the master key is missing or another one.
+    public init(
+        leading log: EventLog, from table: VIMTable, epoch: UInt64, _ options: Options,
+        with partnership: any Partnership, logger: Logger
+    ) throws(StartFault) {
+        keyFile = MasterKeyFile(options.masterKeyFile ?? options.directory + "/master.key")
+        keyring = Keyring(try Conductor.openVault(keyFile, log, options))
+        if !options.replacesMasterKey {
+            try Conductor.checkMasterKey(
+                of: keyring.current, file: keyFile.path, log: log, table: table)
+        }
+        self.log = Mutex(log)
+        start = StartReport(checkpointPosition: table.position, replayedCount: 0, epoch: epoch)
+        let changes = ChangeFeed()
+        self.changes = changes
+        pipeline = CommitPipeline(table: table, partnership: partnership, now: options.now) {
+            changes.note($0)
+        }
+        archiver = Archiver(pipeline: pipeline)
+        thread = pipeline.start(log: log, epoch: epoch, logger: logger)
+    }
+
+    /// Returns once the epoch is acknowledged: stored here, and by the partner if there is one.
+    public func beginEpoch(_ options: Options) async throws(CommandFailure) {
+        _ = try await pipeline.submit(.startEpoch(Conductor.epochStarted(start.epoch, options)))
+    }
+
+    /// The pair has everything up to a position: what waits for it is answered.
+    ///
+    /// From any thread.
+    public func acknowledge(upTo position: UInt64) { pipeline.acknowledge(upTo: position) }
+
+    /// The lead is lost: nothing is acknowledged any more.
+    ///
+    /// From any thread; ``stop()`` waits for the end.
+    public func abandon() { pipeline.abandon() }
 
     static func epochStarted(_ epoch: UInt64, _ options: Options) -> EpochStarted {
         EpochStarted(
@@ -172,7 +211,8 @@ public final class Conductor: Sendable {
         return read { table in streams.compactMap { table.vim(ofStream: $0) } }
     }
 
-    static func replay(
+    /// Folds a log into the table of VIMs, from its checkpoint if it has one.
+    public static func replay(
         _ log: EventLog, progress: (@Sendable (Replay.Progress) -> Void)?
     ) throws(StartFault) -> Replay {
         do throws(ReadError<ProjectionFault>) {
@@ -188,6 +228,28 @@ public final class Conductor: Sendable {
                         .sentence)
             }
         }
+    }
+
+    private static func openVault(
+        _ file: MasterKeyFile, _ log: EventLog, _ options: Options
+    ) throws(StartFault) -> CredentialVault {
+        do throws(MasterKeyFault) {
+            return CredentialVault(
+                master: try MasterKey(
+                    file: file.path, mayCreate: log.head.position == 0 || options.replacesMasterKey))
+        } catch { throw StartFault(error.sentence) }
+    }
+
+    /// Refuses a log of a pair: what it took alone, the other one would not have.
+    private static func checkAlone(_ log: EventLog) throws(StartFault) {
+        let isOfPair: Bool
+        do throws(EventLogError) { isOfPair = try log.pairMemory() != nil } catch {
+            throw StartFault(error.sentence)
+        }
+        guard isOfPair else { return }
+        throw StartFault(
+            "\(log.path) belongs to a pair: start it with --pair, or restore a backup of it into another "
+                + "directory to use that alone")
     }
 
     /// Refuses a master key that opens nothing: what is encrypted under it would be lost to the right one.
@@ -212,7 +274,8 @@ public final class Conductor: Sendable {
                 + "key back, or add --replace-master-key and set all credentials anew")
     }
 
-    private static var hostName: String {
+    /// The machine's name.
+    public static var hostName: String {
         var buffer = [CChar](repeating: 0, count: 256)
         gethostname(&buffer, buffer.count - 1)
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

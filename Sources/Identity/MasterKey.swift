@@ -7,6 +7,8 @@ import Crypto
 /// The key under which every VIM's data key is wrapped.
 public struct MasterKey: Sendable {
     let key: SymmetricKey
+    /// The key's 32 bytes, for the other node of a pair.
+    public var bytes: [UInt8] { key.withUnsafeBytes { Array($0) } }
     /// The first eight bytes of the key's SHA-256: tells wrapped keys which master key opens them.
     let fingerprint: [UInt8]
 

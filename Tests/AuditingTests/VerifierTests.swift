@@ -59,7 +59,7 @@ struct VerifierTests {
         }
     }
 
-    @Test("Any flipped bit of any key or value is found", .timeLimit(.minutes(5)))
+    @Test("Any flipped bit of any key or value is found", .timeLimit(.minutes(10)))
     func flippedBits() throws {
         var random = SeededGenerator(seed: runSeed)
         try withTemporaryDirectory { directory in

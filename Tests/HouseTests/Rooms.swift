@@ -68,7 +68,10 @@ let house: [Room] = [
     Room("PairWire", in: "HighAvailability/PairWire", sees: ["PairProtocol"]),
     Room(
         "HighAvailability", in: "HighAvailability/Pair",
-        sees: ["PairProtocol", "Registry", "EventLog", "Conductor", "EtcdClient"]),
+        sees: [
+            "PairProtocol", "PairWire", "PairEtcd", "EtcdClient", "Registry", "EventLog", "Projections",
+            "Identity", "Conductor", "Threads",
+        ]),
     Room("Identity", in: "Identity", sees: ["Registry", "KeystoneClient"]),
 
     // Those who watch see the conductor only through the protocols that Registry declares.

@@ -48,7 +48,7 @@ private final class Tally: Sendable {
     }
 }
 
-@Suite("The scheduler", .timeLimit(.minutes(2)))
+@Suite("The scheduler", .timeLimit(.minutes(10)))
 struct MonitorSchedulerTests {
     private func scheduler(_ tally: Tally, refusing: Int = 0, answer: ReportAnswer? = nil) -> MonitorScheduler
     {

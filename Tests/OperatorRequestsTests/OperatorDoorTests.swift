@@ -6,7 +6,7 @@ import Samples
 import Synchronization
 import Testing
 
-@Suite("The operator's door", .timeLimit(.minutes(2)))
+@Suite("The operator's door", .timeLimit(.minutes(10)))
 struct OperatorDoorTests {
     @Test("A task is done, its progress and its outcome come back, again and again")
     func outcome() async throws {

@@ -114,7 +114,7 @@ struct BadInputTests {
         }
     }
 
-    @Test("A body that does not come is given up", .timeLimit(.minutes(1)))
+    @Test("A body that does not come is given up", .timeLimit(.minutes(10)))
     func slowBody() async throws {
         try await House.run(live: true, bodyTimeout: .milliseconds(200)) { house in
             let port = try #require(house.client.port)
@@ -167,7 +167,7 @@ enum RawConnection {
 
 @Suite("The service")
 struct ServiceTests {
-    @Test("The bound port is told, and the service stops with its group", .timeLimit(.minutes(1)))
+    @Test("The bound port is told, and the service stops with its group", .timeLimit(.minutes(10)))
     func boundPort() async throws {
         let registry = FakeRegistry()
         let door = RESTDoor(

@@ -82,7 +82,7 @@ private struct Endpoint {
     }
 }
 
-@Suite("Embedded workflows", .timeLimit(.minutes(2)))
+@Suite("Embedded workflows", .timeLimit(.minutes(10)))
 struct EmbeddedWorkflowsTests {
     private let vimID = VIMID(UniqueID(high: 1, low: 1))
     private let action = MonitorActionID(UniqueID(high: 2, low: 1))

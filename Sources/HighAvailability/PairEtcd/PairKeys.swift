@@ -79,7 +79,7 @@ public struct PairKeys: Sendable {
         .put(insyncKey, Array(PairKeys.text(of: members).utf8), lease: 0)
     }
 
-    private func commit(
+    func commit(
         _ conditions: [EtcdComparison], _ done: [EtcdOperation], _ refused: [EtcdOperation] = []
     ) async throws(PairEtcdFault) -> EtcdOutcome {
         do throws(EtcdFault) {

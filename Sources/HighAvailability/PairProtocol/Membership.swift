@@ -25,7 +25,8 @@ extension PairNode {
         if case .follows(let other, _, _) = leading.peer, other != partner, planted != .strangerCounts {
             return true
         }
-        return now - leading.lastProgress > settings.peerPatience
+        // To go on without it is always safe; whoever is not even connected will hardly be back at once.
+        return now - leading.lastProgress > (isConnected ? settings.peerPatience : settings.interval)
     }
 
     /// Rule 16: put also if it already reads so, since a read settles nothing.

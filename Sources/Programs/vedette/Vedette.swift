@@ -28,7 +28,7 @@ struct Vedette: AsyncParsableCommand {
         version: version,
         subcommands: [
             Serve.self, WorkerCommand.self, WorkersCommand.self, VIMCommand.self, Audit.self, Archive.self,
-            BackupCommand.self, RestoreCommand.self, VaultCommand.self, Rebuild.self,
+            BackupCommand.self, RestoreCommand.self, VaultCommand.self, Rebuild.self, PairCommand.self,
         ])
 
     static func main() async {

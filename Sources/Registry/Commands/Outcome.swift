@@ -60,6 +60,11 @@ public enum CommandFailure: Error, Hashable, Sendable {
     case notStored(String)
     /// The conductor has stopped or is stopping. Nothing changed.
     case stopped
+    /// The conductor does not lead its pair, or not for much longer. Nothing changed: ask the one that does.
+    case notLeading
+    /// The conductor lost the lead of its pair while the command waited: it may be stored, or become so, or
+    /// not. Whoever leads now knows.
+    case outcomeUnknown
 
     /// One sentence for people.
     public var sentence: String {
@@ -67,6 +72,9 @@ public enum CommandFailure: Error, Hashable, Sendable {
         case .refused(let refusal): refusal.sentence
         case .notStored(let reason): reason
         case .stopped: "the conductor is stopping"
+        case .notLeading: "this server does not lead its pair now: try again"
+        case .outcomeUnknown:
+            "the conductor lost the lead meanwhile: ask the one that leads now whether this was done"
         }
     }
 }

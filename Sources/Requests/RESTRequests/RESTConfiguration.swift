@@ -18,6 +18,8 @@ public struct RESTConfiguration: Sendable {
     public var serverVersion: String
     /// The newest signed head, as a note; nil where none is published.
     public var publishedHead: @Sendable () -> String? = { nil }
+    /// What this server is to its pair; nil for a server alone.
+    public var role: (any ServingRole)?
     /// The longest request body, in bytes.
     public var bodyByteMax: Int
     /// The longest request target, in bytes.

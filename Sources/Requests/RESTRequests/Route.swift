@@ -13,6 +13,10 @@ enum Route: Hashable {
     /// A VIM with what Tacker does not know of it.
     case vedetteVIM(String)
     case live
+    /// Whether this server leads.
+    case leader
+    /// Whether this server can answer, itself or through the one that leads.
+    case ready
     /// The newest signed head.
     case head
 
@@ -24,6 +28,8 @@ enum Route: Hashable {
         switch parts {
         case [""]: self = .versions
         case ["healthz", "live"]: self = .live
+        case ["healthz", "leader"]: self = .leader
+        case ["healthz", "ready"]: self = .ready
         case ["vedette", "v1", "head"]: self = .head
         case let parts where parts.count == 4 && parts[0] == "vedette" && parts[1] == "v1":
             guard parts[2] == "vims", !parts[3].isEmpty else { return nil }
@@ -55,8 +61,16 @@ enum Route: Hashable {
     /// Whether replies carry a request id: all but those that stand outside Tacker's pipeline.
     var isIdentified: Bool {
         switch self {
-        case .versions, .live, .head: false
+        case .versions, .live, .leader, .ready, .head: false
         default: true
+        }
+    }
+
+    /// Whether what it answers is the registry's, so that only a pair's leader may.
+    var isOfTheRegistry: Bool {
+        switch self {
+        case .vims, .vim, .events, .event, .vedetteVIM: true
+        case .versions, .extensions, .extension, .live, .leader, .ready, .head: false
         }
     }
 }

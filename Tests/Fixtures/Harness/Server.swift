@@ -26,26 +26,7 @@ package struct RunningServer: Sendable {
     package func request(
         _ method: Method, _ path: String, text: String?, headers: [String: String] = [:]
     ) async throws -> Reply {
-        var request = HTTPClientRequest(url: url(path))
-        request.method = .RAW(value: method.rawValue)
-        for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
-        if let text {
-            request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
-            request.body = .bytes(ByteBuffer(string: text))
-        }
-        let response = try await execute(request)
-        let bytes = try await response.body.collect(upTo: 64 << 20)
-        return Reply(
-            status: Int(response.status.code), text: String(buffer: bytes),
-            headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $1 })
-    }
-
-    /// Reads are tried twice: the pool may hold a connection to a killed server that had the same port.
-    private func execute(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
-        do { return try await httpClient.execute(request, timeout: .seconds(60)) } catch {
-            guard request.method == .GET, (error as? IOError)?.errnoCode == ECONNRESET else { throw error }
-            return try await httpClient.execute(request, timeout: .seconds(60))
-        }
+        try await ask(address, method, path, text: text, headers: headers)
     }
 
     /// The VIM of an id as the API shows it; null if there is none.
@@ -72,6 +53,34 @@ package struct RunningServer: Sendable {
     /// Runs `vedette` against this server's data directory.
     package func vedette(_ arguments: String...) async throws -> FinishedProcess {
         try await runVedette(arguments + ["--data-directory", dataDirectory])
+    }
+}
+
+/// Sends one request to a server and returns the whole reply, whatever its status.
+package func ask(
+    _ address: String, _ method: Method, _ path: String, text: String? = nil, headers: [String: String] = [:],
+    timeout: Duration = .seconds(60)
+) async throws -> Reply {
+    var request = HTTPClientRequest(url: "http://\(address)\(path)")
+    request.method = .RAW(value: method.rawValue)
+    for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
+    if let text {
+        request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
+        request.body = .bytes(ByteBuffer(string: text))
+    }
+    let response = try await execute(request, timeout)
+    let bytes = try await response.body.collect(upTo: 64 << 20)
+    return Reply(
+        status: Int(response.status.code), text: String(buffer: bytes),
+        headers: Dictionary(response.headers.map { ($0.name.lowercased(), $0.value) }) { $1 })
+}
+
+/// Reads are tried twice: the pool may hold a connection to a killed server that had the same port.
+private func execute(_ request: HTTPClientRequest, _ timeout: Duration) async throws -> HTTPClientResponse {
+    let limit = TimeAmount(timeout)
+    do { return try await httpClient.execute(request, timeout: limit) } catch {
+        guard request.method == .GET, (error as? IOError)?.errnoCode == ECONNRESET else { throw error }
+        return try await httpClient.execute(request, timeout: limit)
     }
 }
 
@@ -132,7 +141,7 @@ package func withServer<Result: Sendable>(
     return try await withProcess(
         command[0], Array(command.dropFirst()), environment: environment, log: dataDirectory + ".log"
     ) { process in
-        let address = try await eventually("the server serves", every: .milliseconds(20)) {
+        let address = try await eventually("the server serves", limit: startLimit, every: .milliseconds(20)) {
             try addressOfServer(process, dataDirectory: dataDirectory)
         }
         return try await body(

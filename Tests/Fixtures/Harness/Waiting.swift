@@ -5,7 +5,7 @@ package let startLimit = Duration.seconds(600)
 ///
 /// The limit is there so that a broken program ends the test: it is generous and decides nothing else.
 package func eventually<Value>(
-    _ what: String, limit: Duration = .seconds(60), every pause: Duration = .milliseconds(100),
+    _ what: String, limit: Duration = .seconds(180), every pause: Duration = .milliseconds(100),
     _ ask: () async throws -> Value?
 ) async throws -> Value {
     let clock = ContinuousClock()
@@ -19,7 +19,7 @@ package func eventually<Value>(
 
 /// Asks again and again until the answer is yes; throws `what` after `limit`.
 package func eventually(
-    _ what: String, limit: Duration = .seconds(60), every pause: Duration = .milliseconds(100),
+    _ what: String, limit: Duration = .seconds(180), every pause: Duration = .milliseconds(100),
     _ ask: () async throws -> Bool
 ) async throws {
     let _: Void = try await eventually(what, limit: limit, every: pause) { try await ask() ? () : nil }

@@ -84,6 +84,7 @@ struct Serve: AsyncParsableCommand {
             """,
             valueName: "age"))
     var archiveAfter: String?
+    @OptionGroup(title: "A pair of conductors") var pair: PairFlags
     @OptionGroup(title: "RabbitMQ") var rpc: RPCFlags
     @OptionGroup(title: "Where monitor actions run") var workflows: WorkflowsFlags
     @Option(

@@ -1,5 +1,6 @@
 import Conductor
 import Foundation
+import HighAvailability
 import Logging
 import RESTRequests
 import RPCRequests
@@ -28,6 +29,8 @@ struct ServeSettings: Sendable {
     var workflows: WorkflowsChoice
     /// Where Mistral is; nil if it is not named.
     var mistral: MistralSettings?
+    /// What a node must know of its pair; nil for a server alone.
+    var pair: NodeConfiguration?
     /// What workers must know to open credentials.
     var workerSecret: WorkerSecret?
 
@@ -39,7 +42,7 @@ struct ServeSettings: Sendable {
             "listen", "log-level", "master-key-file",
             "monitor-failure-threshold", "monitor-interval", "monitor-probe", "monitor-success-threshold",
             "monitor-timeout", "registration-check", "replace-master-key", "report-interval",
-        ] + RPCFlags.keys + WorkflowsFlags.keys).sorted()
+        ] + RPCFlags.keys + WorkflowsFlags.keys + PairFlags.keys).sorted()
 
     init(_ flags: Serve) async throws {
         let sources = try await SettingsSources(file: flags.configurationFile, keys: ServeSettings.keys)
@@ -91,6 +94,8 @@ struct ServeSettings: Sendable {
         mistral = try flags.workflows.mistral.settings(sources)
         workflows = try flags.workflows.choice(
             sources, hasBroker: rpc != nil, hasMistral: mistral != nil)
+        pair = try flags.pair.configuration(
+            sources, host: host, port: port, isInsecure: insecure)
         workerSecret = try flags.workflows.secret.secret(sources)
         logLevel =
             try ServeSettings.choice(try flags.logLevel ?? sources.text("log-level"), "--log-level") ?? .info

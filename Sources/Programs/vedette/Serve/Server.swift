@@ -25,6 +25,9 @@ struct Server {
             return handler
         }
         let logger = Logger(label: "vedette")
+        if let pair = settings.pair {
+            return try await PairServer(server: self, pair: pair).run(logger: logger)
+        }
         let conductor = try await openConductor(logger: logger)
         let client = VIMHTTPClient()
         do {
@@ -40,13 +43,17 @@ struct Server {
         logger.info("stopped")
     }
 
-    private func openConductor(logger: Logger) async throws -> Conductor {
+    func conductorOptions(_ lines: ReplayLines) -> Conductor.Options {
         var options = Conductor.Options(directory: settings.directory)
         options.masterKeyFile = settings.masterKeyFile
         options.replacesMasterKey = settings.replacesMasterKey
         options.version = Vedette.version
-        let lines = ReplayLines(logger: logger)
         options.progress = { lines.note($0) }
+        return options
+    }
+
+    private func openConductor(logger: Logger) async throws -> Conductor {
+        let options = conductorOptions(ReplayLines(logger: logger))
         EventLog.explainDamagedPages(of: settings.directory)
         // While serving, a crash of our own must be seen as one.
         defer { EventLog.explainDamagedPages(of: settings.directory, isServing: true) }
@@ -65,43 +72,45 @@ struct Server {
     }
 
     private func serve(_ conductor: Conductor, client: VIMHTTPClient, logger: Logger) async throws {
-        let workflows = try ChosenBackend(settings, conductor: conductor, logger: logger)
-        let rpc = settings.rpc.map {
-            RPCDoor(
-                $0, submitter: conductor, reader: conductor, others: workflows.methods, logger: logger)
-        }
-        let reconciler = Reconciler(
-            conductor: conductor, backend: workflows.backend,
-            // What vanished is found as soon as what fell silent would be.
-            fullPassInterval: min(Reconciler.defaultFullPassInterval, settings.reportInterval), logger: logger
-        )
-        let reportDoor = workflows.reportsOverRPC ? rpc : nil
-        let supervisor = Supervisor(
-            conductor: conductor, owed: reconciler.owed, advice: workflows.backend.adviceOnSilence,
-            isDeaf: { reportDoor.map { !$0.canHear } ?? false }, reportInterval: settings.reportInterval,
+        let office = try BackOffice(settings, conductor: conductor, logger: logger)
+        var rest = restConfiguration
+        if let publisher = office.publisher { rest.publishedHead = { publisher.note } }
+        let door = RESTDoor(
+            registrar: conductor, reader: conductor, drivers: drivers(client),
+            probes: office.workflows.probes,
+            configuration: rest, logger: logger)
+        let service = doorService(door, logger: logger)
+        // Stopped in reverse: the door first, then those who watch; the conductor outlives them all.
+        try await run(
+            office.services + [.init(service: Later(gate: office.operatorsReady, service: service))],
             logger: logger)
-        let publisher = settings.publishing.map { HeadPublisher($0, conductor: conductor, logger: logger) }
-        var rest = RESTConfiguration(
+    }
+
+    /// Runs services until a signal, and then lets them finish.
+    func run(_ services: [ServiceGroupConfiguration.ServiceConfiguration], logger: Logger) async throws {
+        var group = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        group.maximumGracefulShutdownDuration = .seconds(4)
+        group.maximumCancellationDuration = .seconds(4)
+        try await ServiceGroup(configuration: group).run()
+    }
+
+    var restConfiguration: RESTConfiguration {
+        RESTConfiguration(
             legacyStatusCodes: settings.legacyStatusCodes, registrationCheck: settings.registrationCheck,
             serverVersion: Vedette.version,
             // Half is the probes' (`FleetLimits`); what nobody may take is the log's, the broker's and the
             // runtime's: libdispatch ends the process when it cannot look at its own threads in /proc.
             connectionMax: OpenFiles.raisedMax() / 4)
-        if let publisher { rest.publishedHead = { publisher.note } }
-        let door = RESTDoor(
-            registrar: conductor, reader: conductor,
-            drivers: [
-                .openstack: OpenStackDriver(client: client), .kubernetes: KubernetesDriver(client: client),
-            ],
-            probes: workflows.probes,
-            configuration: rest,
-            logger: logger)
-        let (operatorsReady, operatorsReadyIn) = AsyncStream<Void>.makeStream()
-        let operators = OperatorDoor(
-            directory: settings.directory, tasks: operatorTasks(conductor, workflows), logger: logger,
-            onReady: { operatorsReadyIn.finish() })
+    }
+
+    func drivers(_ client: VIMHTTPClient) -> [VIMType: any VIMDriver] {
+        [.openstack: OpenStackDriver(client: client), .kubernetes: KubernetesDriver(client: client)]
+    }
+
+    func doorService(_ door: RESTDoor, logger: Logger) -> any Service {
         let (host, directory) = (settings.host, settings.directory)
-        let service = door.service(host: host, port: settings.port) { port in
+        return door.service(host: host, port: settings.port) { port in
             let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
             logger.notice("serving", metadata: ["address": "http://\(address)"])
             do {
@@ -110,37 +119,9 @@ struct Server {
                 logger.warning("the server file could not be written", metadata: ["reason": "\(error)"])
             }
         }
-        // Stopped in reverse: the door first, then those who watch; the conductor outlives them all.
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = []
-        if let publisher { services.append(.init(service: Loop { await publisher.run() })) }
-        if let policy = settings.archiving {
-            services.append(
-                .init(service: Loop { await conductor.keepArchiving(by: policy, logger: logger) }))
-        }
-        if let rpc { services.append(.init(service: Loop { await rpc.run() })) }
-        var group = ServiceGroupConfiguration(
-            services: services + [
-                .init(service: Loop { try await workflows.run() }),
-                .init(service: Loop { await supervisor.run() }),
-                .init(service: Loop { await reconciler.run() }),
-                .init(service: operators),
-                .init(service: Later(gate: operatorsReady, service: service)),
-            ], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        group.maximumGracefulShutdownDuration = .seconds(4)
-        group.maximumCancellationDuration = .seconds(4)
-        try await ServiceGroup(configuration: group).run()
     }
 
-    /// What operators may ask of the running server.
-    private func operatorTasks(_ conductor: Conductor, _ workflows: ChosenBackend) -> [any OperatorTask] {
-        [
-            ArchiveTask(conductor: conductor), DropTask(conductor: conductor),
-            RotationTask(conductor: conductor),
-            WorkersTask(roster: workflows.roster),
-        ]
-    }
-
-    private func failure(_ error: any Error) -> any Error {
+    func failure(_ error: any Error) -> any Error {
         let text = "\(error)"
         if text.contains("errno: \(EADDRNOTAVAIL)") || text.contains("UnknownHost") {
             return Failure("--listen: \(settings.host) is no address of this machine: name one that is")
@@ -151,32 +132,5 @@ struct Server {
         return Failure(
             "\(settings.host):\(settings.port) is in use already: stop what listens there, or choose another "
                 + "place with --listen")
-    }
-}
-
-/// A service that starts when a gate opens.
-///
-/// One server socket is set up after the other: with both at once, Swift 6.3's runtime crashed twice in
-/// some 450 starts on an event loop's thread (a null metadata pointer), most likely because two loops made
-/// the same types for the first time together. It also lets commands find the operator's door as soon as
-/// the server says where it serves.
-private struct Later: Service {
-    let gate: AsyncStream<Void>
-    let service: any Service
-
-    func run() async throws {
-        for await _ in gate {}
-        try await service.run()
-    }
-}
-
-/// Something that runs until it is cancelled, as a service that a graceful shutdown ends.
-private struct Loop: Service {
-    let body: @Sendable () async throws -> Void
-
-    func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            do { try await body() } catch is CancellationError {}
-        }
     }
 }

@@ -25,6 +25,8 @@ struct DoorResponder: HTTPResponder {
         var response: Response
         if request.head.path?.utf8.count ?? 0 > configuration.targetByteMax {
             response = Response(status: .uriTooLong)
+        } else if let role = configuration.role, route?.isOfTheRegistry ?? false {
+            response = try await pairedResponse(to: request, route, requestID: requestID, context, role)
         } else {
             let reply = try await reply(to: request, route, requestID: requestID, context)
             response = DoorResponder.response(reply, isHead: request.method == .head)
@@ -44,7 +46,7 @@ struct DoorResponder: HTTPResponder {
     }
 
     /// The one place where faults become replies.
-    private func reply(
+    func reply(
         to request: Request, _ route: Route?, requestID: String, _ context: DoorContext
     ) async throws -> Reply {
         do {
@@ -66,7 +68,9 @@ struct DoorResponder: HTTPResponder {
                 return Reply(status, body)
             }
             let (status, body) = known.reply(legacyStatusCodes: configuration.legacyStatusCodes)
-            return Reply(status, body)
+            var reply = Reply(status, body)
+            reply.isElsewhere = known == .elsewhere
+            return reply
         }
     }
 
@@ -77,6 +81,8 @@ struct DoorResponder: HTTPResponder {
             return Reply(200, Discovery.versions(host: DoorResponder.host(of: request)))
         case (.get, .live):
             return Reply(200, ["status": "live", "version": .string(configuration.serverVersion)])
+        case (.get, .leader): return leaderReply()
+        case (.get, .ready): return readyReply()
         case (.get, .head):
             guard let note = configuration.publishedHead() else {
                 return Reply(404, text: "No head is signed: start the server with --head-key.\n")
@@ -140,7 +146,7 @@ struct DoorResponder: HTTPResponder {
         request.head.authority ?? "localhost"
     }
 
-    private static func response(_ reply: Reply, isHead: Bool) -> Response {
+    static func response(_ reply: Reply, isHead: Bool) -> Response {
         let status = HTTPResponse.Status(code: reply.status)
         var headers = HTTPFields()
         let bytes: [UInt8]

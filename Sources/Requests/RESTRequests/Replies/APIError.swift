@@ -129,6 +129,9 @@ extension APIError {
         APIError(status: 503, type: "ServiceUnavailable", message: message)
     }
 
+    /// Whoever leads the pair now would do it.
+    static let elsewhere = APIError.unavailable(CommandFailure.notLeading.sentence)
+
     /// Reads a driver's no.
     init(_ error: VIMDriverError) {
         switch error {
@@ -153,7 +156,8 @@ extension APIError {
                 message: "The VIM was changed by others at the same time, again and again. Try later.")
         case .refused(.unknownStatus): self = .internalError
         case .refused(.tooLarge): self = .tooLarge(failure.sentence)
-        case .notStored, .stopped: self = .unavailable(failure.sentence)
+        case .notLeading: self = .elsewhere
+        case .notStored, .stopped, .outcomeUnknown: self = .unavailable(failure.sentence)
         }
     }
 }

@@ -5,6 +5,8 @@ import VIMDrivers
 struct Reply: Hashable {
     var status: Int
     var body: Body
+    /// Nothing was done, since this server does not lead its pair any more.
+    var isElsewhere = false
 
     enum Body: Hashable {
         case none

@@ -1,0 +1,200 @@
+import Conductor
+import EventLog
+import Identity
+import Logging
+import PairProtocol
+import PairWire
+import Projections
+import Registry
+import Synchronization
+import Threads
+
+// The log thread: one job after the other. While the node leads, the writes are the conductor's.
+extension RunningNode {
+    /// At most so many bytes of stored batches are sent before the peer has stored them.
+    private static let portionByteMax = 4 << 20
+    private static let checkpointInterval: UInt64 = 1_000_000
+
+    func work() {
+        var desk = LogDesk(nextCheckpoint: log.head.position + RunningNode.checkpointInterval)
+        while let job = nextJob() { run(job, &desk) }
+    }
+
+    /// What the log thread keeps from job to job.
+    struct LogDesk {
+        var nextCheckpoint: UInt64
+        /// The session that stored batches were sent in, and the vault that the peer has by them.
+        var session: Session?
+        var vaultRevision: UInt64?
+        /// The last failure that was told.
+        var told: String?
+    }
+
+    /// Waits for a job; nil when there will be no more.
+    private func nextJob() -> LogJob? {
+        while true {
+            let (job, isStopping) = state.withLock { ($0.takeJob(), $0.isStopping) }
+            if let job { return job }
+            if isStopping { return nil }
+            bell.wait()
+        }
+    }
+
+    private func run(_ job: LogJob, _ desk: inout LogDesk) {
+        do throws(PairFault) {
+            switch job {
+            case .store(let batches): try store(batches, &desk)
+            case .begin(let epoch): try begin(epoch)
+            case .cut(let mark): try cut(to: mark)
+            case .collect(let question, let low, let high):
+                let marks = try asking { () throws(EventLogError) in try log.marks(above: low, upTo: high) }
+                give(.collected(question: question, marks.map { Mark($0) }))
+            case .compare(let session, let question, let marks):
+                let common = try asking { () throws(EventLogError) in
+                    try log.newestCommon(of: marks.map { Head($0) })
+                }
+                link.send(.common(session, question: question, common.map { Mark($0) }))
+            case .ship(let session, let position): try ship(session, after: position, &desk)
+            case .remember(let memory):
+                try asking { () throws(EventLogError) in
+                    try log.store(pairMemory: PairMemory(pair: configuration.pair, memory).bytes)
+                }
+            }
+            if desk.told != nil { logger.notice("the log does for the pair what it should again") }
+            desk.told = nil
+        } catch {
+            if desk.told != error.sentence {
+                logger.error("the log fails the pair", metadata: ["reason": "\(error.sentence)"])
+            }
+            desk.told = error.sentence
+            if job.isWrite { finishWrite(.storeFailed) }
+        }
+    }
+
+    /// Runs something of the log, and keeps of its fault the sentence.
+    private func asking<Result, Failure: LogFailure>(
+        _ body: () throws(Failure) -> Result
+    ) throws(PairFault) -> Result {
+        do throws(Failure) { return try body() } catch { throw PairFault(error.sentence) }
+    }
+
+    private func store(_ shipped: [ShippedBatch], _ desk: inout LogDesk) throws(PairFault) {
+        if log.head.position == 0 { try adoptMasterKey() }
+        let head = try asking { () throws(TravelError) in
+            var batches: [TravellingBatch] = []
+            for batch in shipped { batches.append(try TravellingBatch(bytes: batch.bytes)) }
+            return try log.append(travelling: batches)
+        }
+        try asking(fold)
+        finishWrite(.stored(Mark(head)))
+        if head.position >= desk.nextCheckpoint {
+            desk.nextCheckpoint = head.position + RunningNode.checkpointInterval
+            storeCheckpoint()
+        }
+    }
+
+    /// A log that has nothing yet opens what comes with the leader's master key: nobody copies a file.
+    private func adoptMasterKey() throws(PairFault) {
+        guard let enclosure = link.peerGreeting.flatMap({ PeerEnclosure(bytes: $0.enclosure) }),
+            let key = MasterKey(bytes: enclosure.masterKey)
+        else {
+            throw PairFault("the leader did not say its master key: update it, or copy the file of its key")
+        }
+        do throws(MasterKeyFault) {
+            guard try MasterKey(reading: keyFile.path)?.fingerprintText != key.fingerprintText else { return }
+            try keyFile.storeNext(key)
+            try keyFile.promoteNext()
+        } catch { throw PairFault(error.sentence) }
+    }
+
+    private func cut(to mark: Mark) throws(PairFault) {
+        let before = log.head
+        let file = try asking { () throws(CutError) in try log.cut(to: Head(mark)) }
+        logger.notice(
+            "what the leader does not have was moved to a side file",
+            metadata: ["after": "\(mark.position)", "up_to": "\(before.position)", "file": "\(file ?? "")"])
+        table.withLock { if $0.position > mark.position { $0 = VIMTable() } }
+        try asking(fold)
+        finishWrite(.cut(Mark(log.head)))
+    }
+
+    private func ship(
+        _ session: Session, after position: UInt64, _ desk: inout LogDesk
+    ) throws(PairFault) {
+        let known = desk.session == session ? desk.vaultRevision : nil
+        let portion = try asking { () throws(TravelError) in
+            try log.travellingBatches(
+                after: position, byteMax: RunningNode.portionByteMax, knowingVault: known)
+        }
+        var end = position
+        for batch in portion.batches {
+            link.send(.batch(session, ShippedBatch(batch)))
+            end = batch.lastPosition
+        }
+        (desk.session, desk.vaultRevision) = (session, portion.vaultRevision)
+        give(.shipped(session, through: end))
+    }
+
+    /// Takes the table up to the head; from a checkpoint if it has to begin anew.
+    private func fold() throws(EventLogError) {
+        do throws(ReadError<ProjectionFault>) {
+            guard table.withLock({ $0.position > 0 }) else {
+                let replayed = try Replay(of: log, from: try? log.readCheckpoint()).table
+                return table.withLock { $0 = replayed }
+            }
+            // In its place: a copy would cost as much as there are VIMs.
+            try table.withLock { (table) throws(ReadError<ProjectionFault>) in
+                guard table.position < log.head.position else { return }
+                try log.readBatches(from: table.position + 1) { (batch) throws(ProjectionFault) in
+                    try table.apply(batch, upTo: .max)
+                    return true
+                }
+            }
+        } catch {
+            switch error {
+            case .log(let error): throw error
+            case .body(let fault):
+                throw .damaged(path: log.path, position: fault.position, what: fault.sentence)
+            }
+        }
+    }
+
+    /// So that a start replays a short tail.
+    private func storeCheckpoint() {
+        let table = table.withLock { $0 }
+        // Disposable: the next one may succeed.
+        try? log.write(table.checkpoint(seal: log.head.seal))
+    }
+
+    /// Makes the conductor of an epoch: its first batch is the epoch's (rule 3).
+    private func begin(_ epoch: UInt64) throws(PairFault) {
+        try asking(fold)
+        let conductor: Conductor
+        do throws(StartFault) {
+            conductor = try Conductor(
+                leading: log, from: table.withLock { $0 }, epoch: epoch, options, with: self, logger: logger)
+        } catch {
+            logger.error("this node cannot lead", metadata: ["reason": "\(error.sentence)"])
+            return finishWrite(.storeFailed)
+        }
+        let isWanted = state.withLock { state in
+            guard state.beginning == epoch else { return false }
+            state.conductor = conductor
+            return true
+        }
+        if !isWanted { conductor.abandon() }
+        Task { [self] in
+            // If it was stored and not acknowledged, the node has heard of it already.
+            do throws(CommandFailure) { try await conductor.beginEpoch(options) } catch { abandonBegin() }
+        }
+    }
+}
+
+/// What a log's fault tells: one sentence.
+private protocol LogFailure: Error {
+    var sentence: String { get }
+}
+
+extension EventLogError: LogFailure {}
+extension TravelError: LogFailure {}
+extension CutError: LogFailure {}

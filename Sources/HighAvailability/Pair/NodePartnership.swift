@@ -1,0 +1,33 @@
+public import Conductor
+public import EventLog
+import PairProtocol
+import Synchronization
+
+// What the conductor tells the node that it leads for, on its writer thread.
+extension RunningNode: Partnership {
+    /// Ships a batch, and lets it be stored.
+    ///
+    /// The first one of an epoch leaves only when it is durable (rule 3).
+    public func gather(_ batch: BatchBuilder, vault: [VaultChange]) -> Bool {
+        let shipped = ShippedBatch(TravellingBatch(batch, vault: vault))
+        return state.withLock { state in
+            if state.isBeginHeld {
+                guard state.beginning != nil else { return false }
+                (state.isBeginHeld, state.beginning) = (false, nil)
+                return true
+            }
+            guard state.core.mayGather, !state.isWriteInHand else { return false }
+            (state.isGathering, state.isGathered) = (true, false)
+            give(.gathered(shipped), &state)
+            state.isGathering = false
+            if state.isGathered { state.isWriteInHand = true }
+            return state.isGathered
+        }
+    }
+
+    /// The node hears of it, and may acknowledge.
+    public func stored(_ head: Head) { finishWrite(.stored(Mark(head))) }
+
+    /// The node decides whether it goes on leading (rule 11).
+    public func storeFailed() { finishWrite(.storeFailed) }
+}

@@ -1,0 +1,23 @@
+import Foundation
+
+/// What a node tells the other one in its greeting.
+struct PeerEnclosure: Codable, Sendable {
+    /// Where its API answers: `host:port`.
+    var address: String
+    /// Its master key: a node that joins with an empty log takes it over, so that nobody copies a file.
+    ///
+    /// It travels over the pair's wire, which is TLS or does not leave the machine.
+    var masterKey: [UInt8]
+
+    init(address: String, masterKey: [UInt8]) {
+        (self.address, self.masterKey) = (address, masterKey)
+    }
+
+    init?(bytes: [UInt8]) {
+        guard let known = try? JSONDecoder().decode(PeerEnclosure.self, from: Data(bytes)) else { return nil }
+        self = known
+    }
+
+    /// JSON.
+    var bytes: [UInt8] { (try? JSONEncoder().encode(self)).map(Array.init) ?? [] }
+}

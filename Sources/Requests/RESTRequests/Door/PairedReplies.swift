@@ -1,0 +1,111 @@
+import Encodings
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import Registry
+
+// A server that is one of a pair: whoever leads answers, whichever of the two is asked.
+extension DoorResponder {
+    /// How long a request waits for somebody to lead: a failover takes about a lease.
+    private static let patience: Duration = .seconds(8)
+    private static let pause: Duration = .milliseconds(25)
+
+    /// Answers, or has the leader answer; while the lead changes the caller waits.
+    func pairedResponse(
+        to request: Request, _ route: Route?, requestID: String, _ context: DoorContext,
+        _ role: any ServingRole
+    ) async throws -> Response {
+        let body: [UInt8]
+        do { body = try await BodyCollection.collect(request, configuration: configuration) } catch {
+            guard let error = error as? APIError else { throw error }
+            let (status, body) = error.reply(legacyStatusCodes: configuration.legacyStatusCodes)
+            return DoorResponder.response(Reply(status, body), isHead: false)
+        }
+        let whole = Request(head: request.head, body: RequestBody(buffer: ByteBuffer(bytes: body)))
+        let isReading = request.method == .get || request.method == .head
+        let takesStale = isReading && request.headers[.staleness] != nil
+        let isForwarded = request.headers[.forwarded] != nil
+        let end = ContinuousClock.now + DoorResponder.patience
+        var reason = "the lead of the pair is changing"
+        repeat {
+            let standing = role.standing
+            switch standing {
+            case .serves:
+                let reply = try await reply(to: whole, route, requestID: requestID, context)
+                // Nothing was done, since this node no longer leads: somebody else will.
+                guard reply.isElsewhere else {
+                    return DoorResponder.response(reply, isHead: request.method == .head)
+                }
+            case .follows, .nobodyServes:
+                if takesStale {
+                    let reply = try await reply(to: whole, route, requestID: requestID, context)
+                    var response = DoorResponder.response(reply, isHead: request.method == .head)
+                    response.headers[.staleness] = DoorResponder.seconds(standing)
+                    return response
+                }
+                if case .nobodyServes(let why) = standing { reason = why }
+                guard case .follows(let leader?, _) = standing, !isForwarded else { break }
+                do throws(ForwardFault) {
+                    return DoorResponder.response(
+                        try await role.forward(forwarded(whole, body, context), to: leader))
+                } catch {
+                    guard error == .notSent || isReading else {
+                        return DoorResponder.unavailable(CommandFailure.outcomeUnknown.sentence)
+                    }
+                }
+            }
+            try await Task.sleep(for: DoorResponder.pause)
+        } while ContinuousClock.now < end
+        return DoorResponder.unavailable("nobody leads the pair now: \(reason); try again")
+    }
+
+    /// Whether this server leads, for a load balancer.
+    func leaderReply() -> Reply {
+        guard let role = configuration.role else { return Reply(200, ["role": "leader"]) }
+        switch role.standing {
+        case .serves: return Reply(200, ["role": "leader"])
+        case .follows(let leader, _):
+            return Reply(503, ["role": "standby", "leader": leader.map { .string($0) } ?? .null])
+        case .nobodyServes(let reason): return Reply(503, ["role": "standby", "reason": .string(reason)])
+        }
+    }
+
+    /// Whether this server has any use: it leads, or can carry requests to the leader.
+    func readyReply() -> Reply {
+        guard let role = configuration.role, case .nobodyServes(let reason) = role.standing else {
+            return Reply(200, ["status": "ready"])
+        }
+        return Reply(503, ["status": "not ready", "reason": .string(reason)])
+    }
+
+    private func forwarded(_ request: Request, _ body: [UInt8], _ context: DoorContext) -> ForwardedRequest {
+        var head = request.head
+        head.headerFields[.forwarded] = "1"
+        let before = head.headerFields[.forwardedFor].map { $0 + ", " } ?? ""
+        head.headerFields[.forwardedFor] = before + context.remoteAddress
+        return ForwardedRequest(head: head, body: body)
+    }
+
+    private static func seconds(_ standing: Standing) -> String {
+        guard case .follows(_, let silence?) = standing else { return "unknown" }
+        let milliseconds = silence / .milliseconds(1)
+        return String(milliseconds.rounded(.up) / 1_000)
+    }
+
+    private static func unavailable(_ sentence: String) -> Response {
+        let (status, body) = APIError.unavailable(sentence).reply(legacyStatusCodes: false)
+        var response = response(Reply(status, body), isHead: false)
+        response.headers[.retryAfter] = "1"
+        return response
+    }
+
+    private static func response(_ reply: ForwardedReply) -> Response {
+        var headers = reply.headers
+        // Of that connection, not of this one.
+        for name in [HTTPField.Name.connection, .transferEncoding] { headers[name] = nil }
+        headers[.contentLength] = String(reply.body.count)
+        return Response(
+            status: .init(code: reply.status), headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body)))
+    }
+}

@@ -1,0 +1,188 @@
+import Conductor
+import EventLog
+import Projections
+import Registry
+import Samples
+import Synchronization
+import Testing
+
+@Suite("A conductor that leads a pair", .timeLimit(.minutes(10)))
+struct PartnershipTests {
+    @Test("Nobody is answered, and nothing shown, before the pair has it")
+    func acknowledged() async throws {
+        try await withLeader { leader, partner in
+            let waiting = registration(.sample("a"), by: leader)
+            try await partner.waitForHead(3)
+            #expect(leader.registeredVIMs().isEmpty)
+            // Not all of its batch.
+            leader.acknowledge(upTo: 2)
+            #expect(leader.registeredVIMs().isEmpty)
+            leader.acknowledge(upTo: 3)
+            let vim = try await waiting.value.get()
+            #expect(leader.registeredVIMs() == [vim])
+        }
+    }
+
+    @Test("What was acknowledged early is answered as soon as it is stored")
+    func early() async throws {
+        try await withLeader { leader, partner in
+            partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+            for number in 0..<50 { _ = try await leader.register(.sample("vim-\(number)"), actor: ada) }
+            #expect(leader.registeredVIMs().count == 50)
+        }
+    }
+
+    @Test("A refusal that rests on what is not acknowledged waits for it, too")
+    func refusal() async throws {
+        try await withLeader { leader, partner in
+            let first = registration(.sample("a"), by: leader)
+            try await partner.waitForHead(3)
+            let second = registration(.sample("a"), by: leader)
+            try await partner.waitForHead(4)
+            leader.acknowledge(upTo: 4)
+            _ = try await first.value.get()
+            await #expect(throws: CommandFailure.refused(.nameTaken("a"))) { try await second.value.get() }
+        }
+    }
+
+    @Test("A lost lead leaves the outcome of what is stored unknown, and the rest undone")
+    func abandoned() async throws {
+        try await withLeader { leader, partner in
+            let stored = registration(.sample("a"), by: leader)
+            try await partner.waitForHead(3)
+            leader.abandon()
+            await #expect(throws: CommandFailure.outcomeUnknown) { try await stored.value.get() }
+            await #expect(throws: CommandFailure.notLeading) {
+                _ = try await leader.register(.sample("b"), actor: ada)
+            }
+            leader.acknowledge(upTo: 3)
+            #expect(leader.registeredVIMs().isEmpty)
+        }
+    }
+
+    @Test("What the pair refuses is undone, and what comes later is decided without it")
+    func refused() async throws {
+        try await withLeader { leader, partner in
+            partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+            partner.refuses.store(true, ordering: .relaxed)
+            await #expect(throws: CommandFailure.notLeading) {
+                _ = try await leader.register(.sample("a"), actor: ada)
+            }
+            partner.refuses.store(false, ordering: .relaxed)
+            let vim = try await leader.register(.sample("a"), actor: ada)
+            #expect(leader.registeredVIMs() == [vim])
+        }
+    }
+
+    @Test("A commit that fails behind one that waits takes back itself alone")
+    func failure() async throws {
+        try await withLeader(mapByteCount: 1 << 19) { leader, partner in
+            let first = registration(.sample("a"), by: leader)
+            try await partner.waitForHead(3)
+            var failure: CommandFailure?
+            do throws(CommandFailure) {
+                let large = String(repeating: "x", count: 700_000)
+                _ = try await leader.register(.sample("b", description: large), actor: ada)
+            } catch { failure = error }
+            guard case .notStored = failure else {
+                Issue.record("\(String(describing: failure))")
+                return
+            }
+            #expect(partner.failureCount.load(ordering: .relaxed) == 1)
+            let third = registration(.sample("c"), by: leader)
+            try await partner.waitForHead(5)
+            leader.acknowledge(upTo: 5)
+            let names = [try await first.value.get(), try await third.value.get()].map(\.configuration.name)
+            #expect(names == ["a", "c"])
+        }
+    }
+
+    @Test("The table that a stopped leader leaves is a fold of its log")
+    func checkpoint() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withLeader(in: directory) { leader, partner in
+                let stored = registration(.sample("a"), by: leader)
+                try await partner.waitForHead(3)
+                await leader.stop()
+                await #expect(throws: CommandFailure.self) { try await stored.value.get() }
+            }
+            let log = try EventLog(directory: directory, access: .read)
+            let checkpoint = try #require(try log.readCheckpoint())
+            #expect(checkpoint.position == 3)
+            let tables = [try Replay(of: log, from: checkpoint).table, try Replay(of: log).table]
+            #expect(Array(tables[0].allVIMs) == Array(tables[1].allVIMs))
+        }
+    }
+
+    /// A registration that waits.
+    private func registration(
+        _ vim: NewVIM, by leader: Conductor
+    ) -> Task<Result<VIM, CommandFailure>, Never> {
+        Task {
+            do throws(CommandFailure) { return .success(try await leader.register(vim, actor: ada)) } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    private func withLeader(
+        mapByteCount: Int = Limits.mapByteCount, _ body: (Conductor, Partner) async throws -> Void
+    ) async throws {
+        try await withTemporaryDirectory {
+            try await withLeader(in: $0, mapByteCount: mapByteCount, body)
+        }
+    }
+
+    /// A leader of epoch 7 whose first batch is acknowledged.
+    private func withLeader(
+        in directory: String, mapByteCount: Int = Limits.mapByteCount,
+        _ body: (Conductor, Partner) async throws -> Void
+    ) async throws {
+        let log = try EventLog(directory: directory, access: .write, mapByteCount: mapByteCount)
+        let partner = Partner()
+        let options = Conductor.Options(directory: directory)
+        let leader = try Conductor(
+            leading: log, from: VIMTable(), epoch: 7, options, with: partner, logger: quiet)
+        partner.leader.withLock { $0 = leader }
+        async let begun: Void = leader.beginEpoch(options)
+        try await partner.waitForHead(1)
+        leader.acknowledge(upTo: 1)
+        try await begun
+        do { try await body(leader, partner) } catch {
+            await leader.stop()
+            throw error
+        }
+        leader.abandon()
+        await leader.stop()
+        partner.leader.withLock { $0 = nil }
+    }
+}
+
+/// The other side of a leader.
+private final class Partner: Partnership {
+    let leader = Mutex<Conductor?>(nil)
+    let acknowledgesAtOnce = Atomic<Bool>(false)
+    let refuses = Atomic<Bool>(false)
+    let failureCount = Atomic<Int>(0)
+    private let position = Atomic<UInt64>(0)
+
+    func gather(_ batch: BatchBuilder, vault: [VaultChange]) -> Bool { !refuses.load(ordering: .relaxed) }
+
+    func stored(_ head: Head) {
+        position.store(head.position, ordering: .releasing)
+        if acknowledgesAtOnce.load(ordering: .relaxed) {
+            leader.withLock { $0 }?.acknowledge(upTo: head.position)
+        }
+    }
+
+    func storeFailed() { failureCount.add(1, ordering: .relaxed) }
+
+    func waitForHead(_ position: UInt64) async throws {
+        let end = ContinuousClock.now + .seconds(120)
+        while self.position.load(ordering: .acquiring) < position {
+            try #require(
+                ContinuousClock.now < end, "the head is at \(self.position.load(ordering: .relaxed))")
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+}

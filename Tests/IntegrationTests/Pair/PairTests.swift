@@ -1,0 +1,181 @@
+// Starts: a real etcd, two `vedette serve --pair`, a stand-in VIM; kills and freezes the nodes.
+import Foundation
+import Harness
+import Synchronization
+import Testing
+
+@Suite("A pair of conductors", .serialized)
+struct PairTests {
+    @Test("One leads, either answers, and the lead changes hands without losing a VIM or alarming one")
+    func life() async throws {
+        try await withNodes { pair, endpoint in
+            let first = try await pair.leader()
+            let second = pair.other(than: first)
+            let known = try await first.register(standInVIM("asked-the-leader", at: endpoint.url))
+            let carried = try await second.register(standInVIM("asked-the-standby", at: endpoint.url))
+            try await waitForStatus("REACHABLE", of: [known, carried], on: pair)
+            try await second.expect(stale: [known, carried])
+            try await waitForSync(pair)
+            let actions = try await actionIDs(of: [known, carried], on: first)
+
+            // A planned stop hands the lead over; nobody waits for a lease.
+            try await first.stop()
+            try await eventually("the other one leads") { await second.leads() }
+            #expect(try await actionIDs(of: [known, carried], on: second) == actions)
+            let third = try await second.register(standInVIM("during-the-absence", at: endpoint.url))
+
+            // The one that was away catches up, and leads again when the other is killed.
+            try await first.start()
+            try await waitForSync(pair)
+            try await second.kill9()
+            let fourth = try await first.register(standInVIM("after-the-kill", at: endpoint.url))
+            try await second.start()
+            let all = [known, carried, third, fourth]
+            try await waitForStatus("REACHABLE", of: all, on: pair)
+            try await waitForSync(pair)
+            try await expectOneHistory(pair)
+            for id in all { try await expectNoAlarm(id, on: first) }
+        }
+    }
+
+    @Test(
+        "A leader that is killed under load, or frozen beyond its lease, loses nothing that it acknowledged")
+    func faults() async throws {
+        try await withNodes { pair, endpoint in
+            let rounds = ProcessInfo.processInfo.environment["PAIR_FAULTS"].flatMap(Int.init) ?? 4
+            let acknowledged = Acknowledged()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for caller in 0..<4 {
+                    group.addTask { await acknowledged.call(pair, as: caller, at: endpoint.url) }
+                }
+                for round in 0..<rounds {
+                    try await acknowledged.waitForMore(20)
+                    let leader = try await pair.leader()
+                    if round.isMultiple(of: 2) {
+                        try await leader.kill9()
+                        try await acknowledged.waitForMore(20)
+                        try await leader.start()
+                    } else {
+                        try leader.freeze()
+                        // Another one leads, and whatever the frozen one still says is not believed.
+                        try await acknowledged.waitForMore(20)
+                        try leader.thaw()
+                    }
+                    try await waitForSync(pair)
+                }
+                acknowledged.end()
+                try await group.waitForAll()
+            }
+            let stored = try await pair.leader().request(.get, "/v1.0/vims").json()["vims"].array
+            let names = Dictionary(stored.map { ($0["name"].string ?? "", $0["id"].string ?? "") }) { $1 }
+            for (name, id) in acknowledged.all { #expect(names[name] == id, "\(name)") }
+            #expect(acknowledged.all.count > 100)
+            try await expectOneHistory(pair)
+        }
+    }
+
+    private func withNodes(
+        _ body: (RunningPair, RunningEndpoint) async throws -> Void
+    ) async throws {
+        try await withTemporaryDirectory { directory in
+            try await withEtcd(directory: directory) { etcd in
+                try await withStandInVIM(directory: directory) { endpoint in
+                    try await withPair(
+                        directory: directory, etcd: etcd,
+                        arguments: ["--registration-check", "deferred"] + quickMonitors
+                    ) { pair in
+                        _ = try await pair.leader()
+                        try await body(pair, endpoint)
+                    }
+                }
+            }
+        }
+    }
+
+    private func waitForStatus(_ status: String, of ids: [String], on pair: RunningPair) async throws {
+        for id in ids {
+            try await eventually("VIM \(id) becomes \(status)") {
+                let reply = try await pair.leader().request(.get, "/v1.0/vims/\(id)")
+                return try reply.status == 200 && reply.json()["vim"]["status"].string == status
+            }
+        }
+    }
+
+    /// Waits until both nodes are members of `insync`.
+    private func waitForSync(_ pair: RunningPair) async throws {
+        try await eventually("both nodes are in sync") {
+            let status = try await pair.status()
+            return status["in_sync"].integer == 2
+        }
+    }
+
+    private func actionIDs(of ids: [String], on node: RunningNode) async throws -> [String] {
+        var actions: [String] = []
+        for id in ids {
+            let vim = try await node.request(.get, "/vedette/v1/vims/\(id)").json()["vim"]
+            actions.append(try #require(vim["action_id"].string, "\(vim)"))
+        }
+        return actions
+    }
+
+    private func expectNoAlarm(_ id: String, on node: RunningNode) async throws {
+        let history = try await node.vedette("vim", "history", id)
+        #expect(history.output.contains("REACHABLE"), "\(history.output)\(history.errorOutput)")
+        #expect(!history.output.contains("UNREACHABLE"), "\(history.output)")
+    }
+
+    /// Both logs are whole, and the same up to where the shorter one ends.
+    private func expectOneHistory(_ pair: RunningPair) async throws {
+        for node in pair.nodes {
+            let verified = try await node.vedette("audit", "verify")
+            #expect(verified.exitCode == 0, "\(verified.output)\(verified.errorOutput)")
+        }
+        var events: [[String]] = []
+        for node in pair.nodes { events.append(try await node.vedette("audit", "log").lines) }
+        let count = min(events[0].count, events[1].count)
+        #expect(count > 0 && events[0].prefix(count) == events[1].prefix(count))
+    }
+}
+
+extension RunningNode {
+    /// The standby answers those who take a stale answer, and says how stale it may be.
+    fileprivate func expect(stale ids: [String]) async throws {
+        for id in ids {
+            try await eventually("the standby shows VIM \(id)") {
+                let reply = try await request(
+                    .get, "/v1.0/vims/\(id)", headers: ["Vedette-Staleness": "allowed"])
+                return reply.status == 200 && reply.headers["vedette-staleness"].flatMap(Double.init) != nil
+            }
+        }
+    }
+}
+
+/// What callers were told that it was done.
+private final class Acknowledged: Sendable {
+    private let names = Mutex<[String: String]>([:])
+    private let isOver = Atomic<Bool>(false)
+
+    /// The ids of registered VIMs by their names.
+    var all: [String: String] { names.withLock { $0 } }
+
+    func end() { isOver.store(true, ordering: .relaxed) }
+
+    /// Registers one VIM after the other, at either node, until it is over; failures leave the outcome open.
+    func call(_ pair: RunningPair, as caller: Int, at endpoint: String) async {
+        var number = 0
+        while !isOver.load(ordering: .relaxed) {
+            number += 1
+            let name = "vim-\(caller)-\(number)"
+            do {
+                let id = try await pair.nodes[number % 2].register(
+                    standInVIM(name, at: endpoint), timeout: .seconds(5))
+                names.withLock { $0[name] = id }
+            } catch { try? await Task.sleep(for: .milliseconds(20)) }
+        }
+    }
+
+    func waitForMore(_ count: Int) async throws {
+        let before = all.count
+        try await eventually("\(count) more registrations are acknowledged") { all.count >= before + count }
+    }
+}
