@@ -55,6 +55,7 @@ let package = Package(
         .library(name: "EventLog", targets: ["EventLog"]),
         .library(name: "Projections", targets: ["Projections"]),
         .library(name: "Conductor", targets: ["Conductor"]),
+        .library(name: "HighAvailability", targets: ["HighAvailability", "PairWire", "EtcdClient"]),
         .executable(name: "vedette", targets: ["vedette"]),
         .executable(name: "vedette-simulate", targets: ["vedette-simulate"]),
     ],
@@ -184,6 +185,14 @@ let package = Package(
             name: "embedding-example",
             dependencies: ["Registry", "EventLog", "Projections", "Conductor", logging],
             path: "Sources/Programs/embedding-example", packageAccess: false, swiftSettings: settings),
+
+        .executableTarget(
+            name: "pair-example",
+            dependencies: [
+                "Registry", "EventLog", "Projections", "Conductor", "HighAvailability", "PairWire",
+                "EtcdClient", logging,
+            ],
+            path: "Sources/Programs/pair-example", packageAccess: false, swiftSettings: settings),
 
         .executableTarget(
             name: "vedette-simulate", dependencies: ["PairProtocol", "Simulation", argumentParser],

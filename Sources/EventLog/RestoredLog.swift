@@ -36,6 +36,22 @@ public enum RestoredLog {
         return nil
     }
 
+    /// Puts a directory's log aside with its archive and master key, so that the next start makes a new one.
+    ///
+    /// The data file goes last: interrupted, it is done again, and the rest is kept beside it.
+    /// - Returns: where they are kept; nil if there was no log.
+    public static func setAside(in directory: String) throws(EventLogError) -> String? {
+        guard holdsLog(directory) else { return nil }
+        let kept = directory + "/replaced-" + moment()
+        guard mkdir(kept, 0o700) == 0 else { throw DirectoryLock.unusable(kept) }
+        for name in ["master.key", "archive", EventLog.fileName + "-lock", EventLog.fileName]
+        where exists(directory + "/" + name) {
+            try move(directory + "/" + name, kept + "/" + name)
+        }
+        for path in [kept, directory] { try EventLog.syncDirectory(path) }
+        return kept
+    }
+
     /// Removes a directory that a restore or backup made, with the files and the one level of folders in it.
     public static func discard(_ path: String) throws(EventLogError) {
         empty(path)

@@ -32,6 +32,12 @@ let house: [Room] = [
     Room(
         "embedding_example", in: "Programs/embedding-example",
         sees: ["Registry", "EventLog", "Projections", "Conductor"]),
+    // The same for a program that is one of a pair.
+    Room(
+        "pair_example", in: "Programs/pair-example",
+        sees: [
+            "Registry", "EventLog", "Projections", "Conductor", "HighAvailability", "PairWire", "EtcdClient",
+        ]),
 
     // Doors see commands, projections and the submitter's protocol, never the log or the conductor.
     Room(

@@ -1,5 +1,6 @@
 import Conductor
 import EventLog
+import Glibc
 import Identity
 import Logging
 import PairProtocol
@@ -95,20 +96,36 @@ extension RunningNode {
 
     /// A log that has nothing yet opens what comes with the leader's master key: nobody copies a file.
     private func adoptMasterKey() throws(PairFault) {
-        guard let enclosure = link.peerGreeting.flatMap({ PeerEnclosure(bytes: $0.enclosure) }),
-            let key = MasterKey(bytes: enclosure.masterKey)
+        guard let leaders = link.peerGreeting.flatMap({ PeerEnclosure(bytes: $0.enclosure) }),
+            let key = MasterKey(bytes: leaders.masterKey)
         else {
             throw PairFault("the leader did not say its master key: update it, or copy the file of its key")
         }
         do throws(MasterKeyFault) {
-            guard try MasterKey(reading: keyFile.path)?.fingerprintText != key.fingerprintText else { return }
+            let own = try MasterKey(reading: keyFile.path)
+            if own?.fingerprintText == key.fingerprintText { return }
+            if own != nil { try keepMasterKey() }
             try keyFile.storeNext(key)
             try keyFile.promoteNext()
         } catch { throw PairFault(error.sentence) }
+        enclosure.take(masterKey: leaders.masterKey)
+    }
+
+    /// Backups of another log may be under the key that is about to be replaced: a second name keeps it.
+    private func keepMasterKey() throws(MasterKeyFault) {
+        let kept = keyFile.path + ".replaced-\(options.now().microseconds)"
+        if Glibc.link(keyFile.path, kept) == 0 {
+            logger.notice("takes over the leader's master key", metadata: ["kept": "\(kept)"])
+        }
     }
 
     private func cut(to mark: Mark) throws(PairFault) {
         let before = log.head
+        guard mark.position > 0 || before.position == 0 || wasInPair else {
+            throw PairFault(
+                "\(log.path) has another history than the pair: give this node an empty directory with "
+                    + "--data-directory, or a restored backup of the pair's log")
+        }
         let file = try asking { () throws(CutError) in try log.cut(to: Head(mark)) }
         logger.notice(
             "what the leader does not have was moved to a side file",

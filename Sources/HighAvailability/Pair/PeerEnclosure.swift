@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// What a node tells the other one in its greeting.
 struct PeerEnclosure: Codable, Sendable {
@@ -20,4 +21,15 @@ struct PeerEnclosure: Codable, Sendable {
 
     /// JSON.
     var bytes: [UInt8] { (try? JSONEncoder().encode(self)).map(Array.init) ?? [] }
+}
+
+/// What this node tells; the key changes when it takes over the leader's.
+final class OwnEnclosure: Sendable {
+    private let current: Mutex<PeerEnclosure>
+
+    init(_ enclosure: PeerEnclosure) { current = Mutex(enclosure) }
+
+    var bytes: [UInt8] { current.withLock { $0.bytes } }
+
+    func take(masterKey: [UInt8]) { current.withLock { $0.masterKey = masterKey } }
 }

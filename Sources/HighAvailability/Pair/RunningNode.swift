@@ -47,6 +47,8 @@ public final class RunningNode: Sendable {
     let keyFile: MasterKeyFile
     let logger: Logger
     let identity: LogIdentity
+    /// Whether its log was in the pair before: then all of it may go if the pair went on without it.
+    let wasInPair: Bool
     let link: PairLink
     let client: EtcdClient
     let keys: PairKeys
@@ -60,6 +62,7 @@ public final class RunningNode: Sendable {
     let lastPeer = Mutex<PeerEnclosure?>(nil)
     /// What was told of this node last, and when.
     let published = Mutex<(role: PairMember.Role, at: Duration)?>(nil)
+    let enclosure: OwnEnclosure
     let inlet: Inlet
     private let roleChanges: AsyncStream<NodeRole>.Continuation
     /// What this node is, whenever that changes; for one consumer.
@@ -85,6 +88,7 @@ public final class RunningNode: Sendable {
         let memory = try PairMemory.read(from: log, of: configuration.pair)
         let identity = LogIdentity(log.identity)
         self.identity = identity
+        wasInPair = memory != nil
         state = Mutex(
             State(
                 core: PairNode(
@@ -102,12 +106,15 @@ public final class RunningNode: Sendable {
             deliver: { inlet.take($0) }, logger: logger)
         let greeting = PairGreeting(
             pairName: configuration.pair, identity: identity, logFormat: UInt32(Format.version),
-            programVersion: options.version, hostName: Conductor.hostName,
-            enclosure: PeerEnclosure(
-                address: configuration.address, masterKey: try RunningNode.masterKey(keyFile, log)
-            ).bytes)
+            programVersion: options.version, hostName: Conductor.hostName)
+        let enclosure = OwnEnclosure(
+            PeerEnclosure(
+                address: configuration.address, masterKey: try RunningNode.masterKey(keyFile, log)))
+        self.enclosure = enclosure
         do throws(PairConfigurationError) {
-            link = try PairLink(configuration.wire, greeting: greeting, logger: logger) { inlet.take($0) }
+            link = try PairLink(
+                configuration.wire, greeting: greeting, enclosure: { enclosure.bytes }, logger: logger
+            ) { inlet.take($0) }
         } catch { throw PairFault(error.description) }
         self.inlet = inlet
         inlet.node.withLock { $0 = self }
@@ -162,6 +169,8 @@ public final class RunningNode: Sendable {
         case .serve(let epoch):
             guard let conductor = state.conductor else { break }
             state.isServing = true
+            // From now on the conductor's counts; two that part would take twice the memory.
+            table.withLock { $0 = VIMTable() }
             logger.notice("leads the pair", metadata: ["epoch": "\(epoch)"])
             roleChanges.yield(.leading(conductor))
         // The conductor, which is told by the same failure, takes it back.

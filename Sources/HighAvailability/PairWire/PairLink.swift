@@ -11,6 +11,7 @@ public import PairProtocol
 public final class PairLink: Sendable {
     private let configuration: PairConfiguration
     private let greeting: PairGreeting
+    private let enclosure: @Sendable () -> [UInt8]
     private let tls: TLSContexts?
     private let logger: Logger
     private let deliver: @Sendable (PairInput) -> Void
@@ -20,13 +21,16 @@ public final class PairLink: Sendable {
     ///
     /// - Parameters:
     ///   - greeting: what this node tells the peer of itself.
+    ///   - enclosure: takes the place of the greeting's, asked anew for each connection on the link's thread;
+    ///     at most ``WireLimits/enclosureByteMax`` bytes. Nil keeps the greeting's.
     ///   - deliver: is told `connected`, then each message as `received`, then `disconnected`, one after the
     ///     other and never two at once, on a thread of the link's own. While it works nothing is read and
     ///     nothing sent, so it must be quick.
     /// - Throws: ``PairConfigurationError`` if clear text would leave the machine, if a file of TLS cannot be
     ///   used, or if the greeting has texts that are empty, too long or not printable.
     public init(
-        _ configuration: PairConfiguration, greeting: PairGreeting, logger: Logger,
+        _ configuration: PairConfiguration, greeting: PairGreeting,
+        enclosure: (@Sendable () -> [UInt8])? = nil, logger: Logger,
         deliver: @escaping @Sendable (PairInput) -> Void
     ) throws(PairConfigurationError) {
         try configuration.check()
@@ -38,6 +42,7 @@ public final class PairLink: Sendable {
         }
         self.configuration = configuration
         self.greeting = greeting
+        self.enclosure = enclosure ?? { greeting.enclosure }
         self.logger = logger
         self.deliver = deliver
         outbox = Outbox(byteMax: configuration.waitingByteMax)
@@ -107,7 +112,7 @@ public final class PairLink: Sendable {
 
     private func makeEngine(on loop: any EventLoop) -> LinkEngine {
         LinkEngine(
-            greeting: greeting,
+            greeting: greeting, enclosure: enclosure,
             dialer: PairDialer(address: configuration.peer, tls: tls?.dialled), outbox: outbox, loop: loop,
             logger: logger, deliver: deliver)
     }

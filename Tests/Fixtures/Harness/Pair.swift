@@ -8,11 +8,11 @@ package struct RunningPair: Sendable {
 
     /// What `vedette pair status --json` tells.
     package func status() async throws -> JSON {
-        try JSON(text: try await command("status", "--json").output)
+        try JSON(text: try await command(["status", "--json"]).output)
     }
 
     /// Runs `vedette pair` for this pair.
-    package func command(_ arguments: String...) async throws -> FinishedProcess {
+    package func command(_ arguments: [String]) async throws -> FinishedProcess {
         try await runVedette(
             ["pair"] + arguments + ["--pair", "test", "--etcd", etcd.urls.joined(separator: ",")])
     }

@@ -1,4 +1,4 @@
-// Starts: a real etcd, two `vedette serve --pair`, a stand-in VIM; kills and freezes the nodes.
+// Starts: a real etcd, two `vedette serve --pair`, HAProxy, a stand-in VIM; kills and freezes the nodes.
 import Foundation
 import Harness
 import Synchronization
@@ -71,6 +71,170 @@ struct PairTests {
             for (name, id) in acknowledged.all { #expect(names[name] == id, "\(name)") }
             #expect(acknowledged.all.count > 100)
             try await expectOneHistory(pair)
+        }
+    }
+
+    @Test("A node whose disk was lost joins again with nothing, and can open all that it then leads")
+    func lostDisk() async throws {
+        try await withNodes { pair, endpoint in
+            let first = try await pair.leader()
+            let second = pair.other(than: first)
+            let known = try await first.register(standInVIM("before", at: endpoint.url))
+            try await waitForSync(pair)
+            // The one that took the key over from the other hands it on.
+            try await first.kill9()
+            try FileManager.default.removeItem(atPath: first.dataDirectory)
+            let later = try await second.register(standInVIM("while-it-was-away", at: endpoint.url))
+            try await first.start()
+            try await waitForSync(pair)
+            try await second.stop()
+            try await eventually("the one with the new disk leads") { await first.leads() }
+            try await waitForStatus("REACHABLE", of: [known, later], on: pair)
+            let verified = try await first.vedette("audit", "verify")
+            #expect(verified.output.contains("2 data keys opened with the master key"), "\(verified.output)")
+            try await second.start()
+            try await waitForSync(pair)
+            try await expectOneHistory(pair)
+        }
+    }
+
+    @Test("A log with another history is not given up for the pair's")
+    func foreignHistory() async throws {
+        try await withTemporaryDirectory { directory in
+            for number in 0..<2 {
+                try await withServer(
+                    dataDirectory: "\(directory)/node-\(number)",
+                    arguments: ["--registration-check", "deferred"]
+                ) { server in
+                    _ = try await server.register(standInVIM("alone-\(number)", at: "http://127.0.0.1:1"))
+                }
+            }
+            try await withEtcd(directory: directory) { etcd in
+                try await withPair(
+                    directory: directory, etcd: etcd, arguments: ["--registration-check", "deferred"]
+                ) { pair in
+                    let leader = try await pair.leader()
+                    let other = pair.other(than: leader)
+                    try await eventually("the other one refuses") {
+                        other.logText.contains("has another history than the pair")
+                    }
+                    let log = try await other.vedette("audit", "log")
+                    #expect(log.output.contains("alone-\(other.number)"), "\(log.output)")
+
+                    // Put aside, it gives way to the pair's, which nobody may put aside.
+                    let directories = ["--data-directory", other.dataDirectory]
+                    try await other.stop()
+                    let done = try await pair.command(["rejoin"] + directories)
+                    #expect(done.exitCode == 0, "\(done.errorOutput)")
+                    try await other.start()
+                    try await waitForSync(pair)
+                    #expect(try await other.vedette("audit", "verify").exitCode == 0)
+                    try await leader.kill9()
+                    try await eventually("the other one leads alone") { await other.leads() }
+                    try await eventually("it counts alone") {
+                        try await pair.status()["in_sync"].integer == 1
+                    }
+                    try await other.stop()
+                    let refused = try await pair.command(["rejoin"] + directories)
+                    #expect(refused.exitCode == 1)
+                    #expect(refused.errorOutput.contains("must not go"), "\(refused.errorOutput)")
+                }
+            }
+        }
+    }
+
+    @Test("A log of a pair is not served alone, nor in another pair")
+    func alone() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withEtcd(directory: directory) { etcd in
+                let data = try await withPair(directory: directory, etcd: etcd) { pair in
+                    try await waitForSync(pair)
+                    return pair.nodes.map(\.dataDirectory)
+                }
+                for directory in data {
+                    let ports = try freePorts(count: 2)
+                    let serve = ["serve", "--data-directory", directory, "--listen", "127.0.0.1:\(ports[0])"]
+                    let alone = try await runVedette(serve)
+                    #expect(alone.exitCode == 1)
+                    #expect(alone.errorOutput.contains("belongs to a pair"), "\(alone.errorOutput)")
+                    let other = try await runVedette(
+                        serve + [
+                            "--pair", "other", "--etcd", etcd.urls[0], "--peer", "127.0.0.1:9",
+                            "--pair-listen", "127.0.0.1:\(ports[1])",
+                        ])
+                    #expect(other.exitCode == 1)
+                    #expect(other.errorOutput.contains("belongs to the pair 'test'"), "\(other.errorOutput)")
+                }
+            }
+        }
+    }
+
+    @Test(
+        "Behind HAProxy with the shipped file callers know one address, and the leader alone is asked"
+    )
+    func balanced() async throws {
+        try await withNodes { pair, endpoint in
+            let port = try freePorts(count: 1)[0]
+            try await withProcess(
+                "/usr/sbin/haproxy", ["-db", "-f", Programs.repository + "/tools/haproxy/haproxy.cfg"],
+                environment: [
+                    "VEDETTE_BIND": "127.0.0.1:\(port)", "VEDETTE_ONE": pair.nodes[0].address,
+                    "VEDETTE_TWO": pair.nodes[1].address,
+                ], log: pair.nodes[0].dataDirectory + "-haproxy.log"
+            ) { haproxy in
+                let first = try await pair.leader()
+                let second = pair.other(than: first)
+                try await eventually("HAProxy has found the leader") {
+                    haproxy.logText().contains("Server leader/\(second.number == 0 ? "one" : "two") is DOWN")
+                }
+                var names: [String] = []
+                func register(_ name: String) async throws {
+                    let body: JSON = ["vim": standInVIM(name, at: endpoint.url)]
+                    let reply = try await ask("127.0.0.1:\(port)", .post, "/v1.0/vims", text: try body.text())
+                    try #require(reply.status == 201, "\(reply.status) \(reply.text)\n\(haproxy.logText())")
+                    names.append(name)
+                }
+                for number in 0..<5 { try await register("before-\(number)") }
+                #expect(!second.logText.contains("path=/v1.0"))
+                try await waitForSync(pair)
+                try await first.kill9()
+                try await eventually("the other one leads") { await second.leads() }
+                for number in 0..<5 { try await register("after-\(number)") }
+                try await first.start()
+                try await waitForSync(pair)
+                try await register("at-last")
+                let listed = try await ask("127.0.0.1:\(port)", .get, "/v1.0/vims").json()["vims"].array
+                #expect(Set(listed.compactMap { $0["name"].string }) == Set(names))
+            }
+        }
+    }
+
+    @Test("Another program embeds a pair: one of them leads, and when it is killed the other one goes on")
+    func embedded() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withEtcd(directory: directory) { etcd in
+                let ports = try freePorts(count: 2)
+                let programs = (0..<2).map { number in
+                    RestartableProgram(
+                        Programs.pairExample,
+                        [
+                            "\(directory)/\(number)", "127.0.0.1:\(ports[number])",
+                            "127.0.0.1:\(ports[1 - number])", etcd.urls[0],
+                        ], files: "\(directory)/program-\(number)", log: "\(directory)/\(number).log")
+                }
+                try await withProgram(programs[0]) {
+                    try await eventually("the first one leads") { programs[0].logText().contains(": 1 VIMs") }
+                    try await withProgram(programs[1]) {
+                        try await eventually("both are in sync") {
+                            try await etcd.control("get", "/vedette/example/insync").joined().contains(" ")
+                        }
+                        try await programs[0].kill9()
+                        try await eventually("the second one leads, and knows what the first did") {
+                            programs[1].logText().contains(": 2 VIMs")
+                        }
+                    }
+                }
+            }
         }
     }
 

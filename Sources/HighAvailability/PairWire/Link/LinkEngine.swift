@@ -5,7 +5,14 @@ import PairProtocol
 
 /// Carries out what a ``LinkState`` says, on one event loop, to which everything here belongs.
 final class LinkEngine {
-    let greeting: PairGreeting
+    private let ownGreeting: PairGreeting
+    private let enclosure: @Sendable () -> [UInt8]
+    /// What this node says of itself on a connection that begins now.
+    var greeting: PairGreeting {
+        var greeting = ownGreeting
+        greeting.enclosure = enclosure()
+        return greeting
+    }
     private let loop: any EventLoop
     private let dialer: PairDialer
     private let outbox: Outbox
@@ -20,10 +27,12 @@ final class LinkEngine {
     private var isStopped = false
 
     init(
-        greeting: PairGreeting, dialer: PairDialer, outbox: Outbox, loop: any EventLoop, logger: Logger,
+        greeting: PairGreeting, enclosure: @escaping @Sendable () -> [UInt8], dialer: PairDialer,
+        outbox: Outbox, loop: any EventLoop, logger: Logger,
         deliver: @escaping @Sendable (PairInput) -> Void
     ) {
-        self.greeting = greeting
+        ownGreeting = greeting
+        self.enclosure = enclosure
         self.dialer = dialer
         self.outbox = outbox
         self.loop = loop
@@ -71,9 +80,9 @@ final class LinkEngine {
 
     /// Why this node cannot be the peer; nil if it can.
     func refusal(of peer: PairGreeting, _ direction: PairConnection.Direction) -> String? {
-        if let refusal = greeting.refusal(of: peer) { return refusal }
+        if let refusal = ownGreeting.refusal(of: peer) { return refusal }
         guard direction == .accepted, !state.mayAccept(peer.identity) else { return nil }
-        return "\(greeting.hostName) is connected to another node at \(dialer.address)"
+        return "\(ownGreeting.hostName) is connected to another node at \(dialer.address)"
     }
 
     /// Both have greeted on this connection.

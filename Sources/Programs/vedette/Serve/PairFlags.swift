@@ -99,7 +99,11 @@ extension PairFlags {
             listen: try PairFlags.address(listen, "--pair-listen"),
             peer: try PairFlags.address(peer, "--peer"),
             security: try security(sources, isInsecure))
-        let address = try advertise ?? sources.text("advertise") ?? "\(shown):\(port)"
+        let advertised = try advertise ?? sources.text("advertise")
+        guard advertised != nil || port > 0 else {
+            throw Failure.usage("--listen: the other node must know the port, so with --pair it is not 0")
+        }
+        let address = advertised ?? "\(shown):\(port)"
         _ = try PairFlags.address(address, "--advertise")
         var configuration = NodeConfiguration(pair: name, address: address, etcd: etcd, wire: wire)
         if let lease = try pairLease ?? sources.count("pair-lease") {
