@@ -238,7 +238,7 @@ struct House: Sendable {
 
     static func run<Result: Sendable>(
         legacy: Bool = false, check: RESTConfiguration.RegistrationCheck = .required,
-        live: Bool = false, bodyTimeout: Duration = .seconds(30),
+        live: Bool = false, bodyTimeout: Duration = .seconds(30), role: (any ServingRole)? = nil,
         _ test: @Sendable (House) async throws -> Result
     ) async throws -> Result {
         let registry = FakeRegistry()
@@ -246,6 +246,7 @@ struct House: Sendable {
         var configuration = RESTConfiguration(
             legacyStatusCodes: legacy, registrationCheck: check, serverVersion: "1.2.3")
         configuration.bodyTimeout = bodyTimeout
+        configuration.role = role
         let door = RESTDoor(
             registrar: registry, reader: registry,
             drivers: [.openstack: openStack, .kubernetes: kubernetes], probes: registry,
@@ -260,11 +261,12 @@ struct House: Sendable {
     }
 
     func send(
-        _ method: HTTPRequest.Method, _ path: String, _ body: JSONValue? = nil, raw: String? = nil
+        _ method: HTTPRequest.Method, _ path: String, _ body: JSONValue? = nil, raw: String? = nil,
+        headers: HTTPFields = HTTPFields()
     ) async throws -> Answer {
         let buffer = raw.map { ByteBuffer(string: $0) } ?? body.map { ByteBuffer(bytes: $0.encoded) }
         let response = try await client.executeRequest(
-            uri: path, method: method, headers: HTTPFields(), body: buffer)
+            uri: path, method: method, headers: headers, body: buffer)
         let text = String(buffer: response.body)
         return Answer(
             status: response.status.code, headers: response.headers,
