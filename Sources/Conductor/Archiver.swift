@@ -204,6 +204,9 @@ extension Conductor {
         let log: EventLog
         do throws(EventLogError) {
             log = try EventLog(directory: directory, access: .write, mapByteCount: options.mapByteCount)
+        } catch { throw StartFault(error.sentence) }
+        try checkAlone(log)
+        do throws(EventLogError) {
             guard try isNeeded(log) else { return nil }
         } catch { throw StartFault(error.sentence) }
         let replay = try replay(log, progress: options.progress)

@@ -177,6 +177,9 @@ final class CommitPipeline: Sendable {
         acknowledged.withLock { body($0) }
     }
 
+    /// Whether another log must have what is stored here.
+    var isPaired: Bool { partnership != nil }
+
     /// Whether the last commit failed.
     var isDiskFailing: Bool { isFailing.load(ordering: .relaxed) }
 }

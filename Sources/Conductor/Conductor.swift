@@ -241,7 +241,7 @@ public final class Conductor: Sendable {
     }
 
     /// Refuses a log of a pair: what it took alone, the other one would not have.
-    private static func checkAlone(_ log: EventLog) throws(StartFault) {
+    static func checkAlone(_ log: EventLog) throws(StartFault) {
         let isOfPair: Bool
         do throws(EventLogError) { isOfPair = try log.pairMemory() != nil } catch {
             throw StartFault(error.sentence)

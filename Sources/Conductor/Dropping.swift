@@ -99,6 +99,9 @@ extension Conductor {
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
     ) async throws(CommandFailure) -> DropReport {
         guard let log = openLog else { throw .stopped }
+        guard !pipeline.isPaired else {
+            throw .notStored("events of a pair cannot be dropped yet: the other node would keep them")
+        }
         return try await archiver.drop(log, upTo: end, actor: actor, progress: progress)
     }
 

@@ -38,6 +38,9 @@ extension Conductor {
         to newKeyFile: String? = nil, actor: Actor,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
     ) async throws(RotationFault) -> RotationReport {
+        guard !pipeline.isPaired else {
+            throw RotationFault("the master key of a pair cannot be rotated yet: the other node has a copy")
+        }
         let report = try await vaultGate.close { () async throws(RotationFault) in
             try await rotate(to: newKeyFile, actor: actor, progress: progress)
         }

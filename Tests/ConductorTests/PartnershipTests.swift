@@ -97,6 +97,15 @@ struct PartnershipTests {
         }
     }
 
+    @Test("What the other node would not follow is refused")
+    func refusals() async throws {
+        try await withLeader { leader, partner in
+            await #expect(throws: RotationFault.self) { try await leader.rotateMasterKey(actor: ada) }
+            await #expect(throws: CommandFailure.self) { try await leader.drop(upTo: 1, actor: ada) }
+            #expect(leader.head?.position == 1)
+        }
+    }
+
     @Test("The table that a stopped leader leaves is a fold of its log")
     func checkpoint() async throws {
         try await withTemporaryDirectory { directory in

@@ -157,6 +157,11 @@ struct PairTests {
                     let alone = try await runVedette(serve)
                     #expect(alone.exitCode == 1)
                     #expect(alone.errorOutput.contains("belongs to a pair"), "\(alone.errorOutput)")
+                    for change in [["vault", "rotate"], ["archive", "--before", "0s"]] {
+                        let refused = try await runVedette(change + ["--data-directory", directory])
+                        #expect(refused.exitCode == 1, "\(change): \(refused.output)")
+                        #expect(refused.errorOutput.contains("belongs to a pair"), "\(refused.errorOutput)")
+                    }
                     let other = try await runVedette(
                         serve + [
                             "--pair", "other", "--etcd", etcd.urls[0], "--peer", "127.0.0.1:9",
