@@ -60,7 +60,8 @@ struct EtcdClientTests {
                     _ = try await client.commit(then: [.put("k", [], lease: 0)])
                     #expect(last.paths.count == count + 1)
                 }
-                try await withClient(EtcdSettings(endpoints: [closed, lonelyURL])) { client in
+                try await withClient(EtcdSettings(endpoints: [closed, lonelyURL], timeout: .seconds(120))) {
+                    client in
                     let fault = await failure {
                         try await client.commit(then: [.delete("k")])
                     }
@@ -80,7 +81,7 @@ struct EtcdClientTests {
         try await ScriptedEtcd.run { _ in
             (200, answer)
         } _: { _, url in
-            try await withClient(EtcdSettings(endpoints: [url])) { client in
+            try await withClient(EtcdSettings(endpoints: [url], timeout: .seconds(120))) { client in
                 let fault = await failure {
                     try await client.commit(then: [.delete("k")])
                 }
@@ -111,7 +112,7 @@ struct EtcdClientTests {
                     ? (200, #"{"result":{\#(ScriptedEtcd.header(term: 2)),"ID":"5","TTL":"10"}}"# + "\n")
                     : (200, "{\(ScriptedEtcd.header(term: term))}")
             } _: { etcd, url in
-                try await withClient(EtcdSettings(endpoints: [url])) { client in
+                try await withClient(EtcdSettings(endpoints: [url], timeout: .seconds(120))) { client in
                     let fault = await failure {
                         let left = try await client.keepAlive(5)
                         #expect(left == .seconds(10))
@@ -133,7 +134,7 @@ struct EtcdClientTests {
             }
             return call.token == "new" && !call.body.contains("bmV2ZXI=") ? (200, Self.done) : (401, stale)
         } _: { etcd, url in
-            var settings = EtcdSettings(endpoints: [url])
+            var settings = EtcdSettings(endpoints: [url], timeout: .seconds(120))
             settings.account = .init(user: "u", password: "secret")
             try await withClient(settings) { client in
                 _ = try await client.commit(then: [.get("k")])

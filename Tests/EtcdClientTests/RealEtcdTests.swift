@@ -193,7 +193,7 @@ struct RealEtcdTests {
         try await withOneEtcd { etcd, open in
             _ = try await etcd.control("user", "add", "root:right")
             _ = try await etcd.control("user", "grant-role", "root", "root")
-            var settings = EtcdSettings(endpoints: etcd.urls)
+            var settings = EtcdSettings(endpoints: etcd.urls, timeout: .seconds(60))
             settings.account = .init(user: "root", password: "right")
             try await withClient(settings) { client in
                 let early = await readFault(client)
@@ -225,7 +225,7 @@ struct RealEtcdTests {
                 "--cert-file", pem, "--key-file", key, "--trusted-ca-file", pem, "--client-cert-auth",
             ]
             try await withEtcd(directory: directory, scheme: "https", arguments: options) { etcd in
-                var settings = EtcdSettings(endpoints: etcd.urls)
+                var settings = EtcdSettings(endpoints: etcd.urls, timeout: .seconds(60))
                 let stranger = try await withClient(settings) { await readFault($0) }
                 #expect(stranger?.description.contains("TLS handshake failed") == true)
                 settings.authorities = pem

@@ -150,10 +150,25 @@ struct PairNodeTests {
         #expect(refused.contains { if case .stepDown = $0 { true } else { false } })
     }
 
+    @Test("A partner that is not connected is given up at once, one that is silent after half a lease")
+    func patienceWithPartner() {
+        let alone = EtcdTransaction.setInsync([a], epoch: 8, revision: 4)
+        func isGivenUp(_ effects: [PairEffect]) -> Bool {
+            effects.contains { if case .transact(_, alone) = $0 { true } else { false } }
+        }
+        var lonely = Script.leading(with: [a, b])
+        #expect(isGivenUp(lonely.give(.tick)))
+        var silent = Script.leading(with: [a, b], isConnected: true)
+        #expect(!isGivenUp(silent.give(.tick)))
+        let later = (0..<4).map { _ in silent.give(.tick) }
+        #expect(later.contains(where: isGivenUp))
+    }
+
     @Test("A watch that shows the key gone ends the epoch; one from before the key says nothing")
     func watching() {
         var script = Script.leading(with: [a, b])
-        #expect(script.give(.watched(Script.view(7, leader: nil, insync: ([a, b], 4)))) == [])
+        let old = script.give(.watched(Script.view(7, leader: nil, insync: ([a, b], 4))))
+        #expect(!old.contains { if case .stepDown = $0 { true } else { false } })
         #expect(script.node.epochLed == 8)
         let effects = script.give(.watched(Script.view(9, leader: (b, 9), insync: ([a, b], 4))))
         #expect(effects.contains(.stepDown("the key is gone")))
@@ -206,8 +221,9 @@ private struct Script {
     }
 
     /// The leader of epoch 8, whose log ended at 5 before it.
-    static func leading(with members: Set<LogIdentity>) -> Script {
+    static func leading(with members: Set<LogIdentity>, isConnected: Bool = false) -> Script {
         var script = Script(log: mark(5, 3), mayFound: false)
+        if isConnected { _ = script.give(.connected) }
         _ = script.give(.tick)
         let mine = view(8, leader: (a, 8), insync: (members, 4))
         _ = script.give(.answered(1, .init(isDone: true, snapshot: mine)))
