@@ -111,10 +111,13 @@ struct PairLinkTests {
             try await withRunning(first, second) {
                 for node in [first, second] { try await node.waitFor(.received(.refusal(session))) }
             }
-            let expected: [PairInput] = [
-                .connected, .received(.hello(session)), .received(.refusal(session)), .disconnected,
-            ]
-            #expect(first.delivered == expected && second.delivered == expected)
+            // Where both dial at once a link may be made twice; in the one that stands nothing was lost.
+            let words: [PairInput] = [.connected, .received(.hello(session)), .received(.refusal(session))]
+            for delivered in [first.delivered, second.delivered] {
+                let starts = delivered.indices.filter { delivered[$0] == .connected }
+                #expect(starts.contains { delivered[$0...].prefix(3) == words[...] }, "\(delivered)")
+                #expect(delivered.last == .disconnected)
+            }
         }
     }
 
@@ -138,7 +141,7 @@ struct PairLinkTests {
                 #expect(second.delivered == [.connected, .received(.hello(session)), .disconnected])
             }
         }
-        #expect(first.isOrderly)
+        #expect(first.isOrderly, "\(first.delivered)")
     }
 
     @Test("Whoever drops the link, both hear of it, and it stands again")

@@ -38,20 +38,20 @@ package func run(
     input: String = "", limit: Duration = .seconds(120)
 ) async throws -> FinishedProcess {
     try Programs.require(program)
-    let arguments = Arguments(["--signal=KILL", "\(limit.components.seconds)", program] + arguments)
-    // Where there is nothing to write no pipe is made: the library ends this process if a test that is given
-    // up leaves one open.
-    guard !input.isEmpty else {
-        let result = try await Subprocess.run(
-            .name("timeout"), arguments: arguments, environment: subprocessEnvironment(environment),
-            input: .none, output: .string(limit: 64 << 20), error: .string(limit: 64 << 20))
-        return FinishedProcess(
-            exitCode: exitCode(result.terminationStatus), output: result.standardOutput,
-            errorOutput: result.standardError)
+    var environment = environment
+    var command = ["timeout", "--signal=KILL", "\(limit.components.seconds)", program] + arguments
+    // From a file: over a pipe to a process that ends before it has read, the library ends this one.
+    let file = NSTemporaryDirectory() + "/vedette-input-" + UUID().uuidString
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    if !input.isEmpty {
+        try Data(input.utf8).write(to: URL(fileURLWithPath: file))
+        environment["HARNESS_INPUT"] = file
+        command = ["sh", "-c", "exec \"$0\" \"$@\" <\"$HARNESS_INPUT\""] + command
     }
     let result = try await Subprocess.run(
-        .name("timeout"), arguments: arguments, environment: subprocessEnvironment(environment),
-        input: .string(input), output: .string(limit: 64 << 20), error: .string(limit: 64 << 20))
+        .name(command[0]), arguments: Arguments(Array(command.dropFirst())),
+        environment: subprocessEnvironment(environment), input: .none,
+        output: .string(limit: 64 << 20), error: .string(limit: 64 << 20))
     return FinishedProcess(
         exitCode: exitCode(result.terminationStatus), output: result.standardOutput,
         errorOutput: result.standardError)
