@@ -155,6 +155,8 @@ final class LinkEngine {
     }
 
     private func dial() {
+        // One that is on its way will do; two that stand would be told as two links.
+        guard !connections.values.contains(where: { $0.direction == .dialled }) else { return }
         let connection = makeConnection(.dialled)
         dialer.dial(connection, on: loop).assumeIsolated().whenFailure { error in
             guard self.connections.removeValue(forKey: connection.number) != nil, !self.isStopped else {
