@@ -169,6 +169,11 @@ public final class Conductor: Sendable {
         changes.end()
     }
 
+    deinit {
+        // After `abandon()` the thread ends by itself, and whoever led need not wait for it.
+        if !isStopped.load(ordering: .relaxed) { thread.detach() }
+    }
+
     /// Waits for a thread's end.
     static func join(_ thread: DedicatedThread) async {
         await withCheckedContinuation { continuation in

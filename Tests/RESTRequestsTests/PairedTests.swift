@@ -81,14 +81,35 @@ struct PairedTests {
         }
     }
 
-    @Test("A carried request is not carried on")
-    func once() async throws {
-        let role = FakeRole([PairedTests.leader, PairedTests.leader, .serves])
-        let headers: HTTPFields = [.forwarded: "1"]
+    @Test(
+        "A carried request is answered at once where nobody leads, and not carried on",
+        arguments: [PairedTests.leader, PairedTests.nobody])
+    private func once(_ standing: Standing) async throws {
+        let role = FakeRole([standing, .serves])
         try await House.run(role: role) { house in
-            let answer = try await house.send(.get, "/v1.0/vims", headers: headers)
-            #expect(answer.status == 200)
+            let answer = try await house.send(.get, "/v1.0/vims", headers: [.forwarded: "1"])
+            #expect(answer.status == 503 && answer.headers[.notLeading] == "1")
             #expect(role.carried.isEmpty)
+        }
+    }
+
+    @Test("A leader that no longer leads says so to who carried the request, having done nothing")
+    func formerLeader() async throws {
+        try await House.run(role: FakeRole([.serves])) { house in
+            house.registry.with { $0.failure = .notLeading }
+            let body = House.registration()
+            let answer = try await house.send(.post, "/v1.0/vims", body, headers: [.forwarded: "1"])
+            #expect(answer.status == 503 && answer.headers[.notLeading] == "1")
+        }
+    }
+
+    @Test("A request that met a node that does not lead is carried to the one that does")
+    func refusedByFormerLeader() async throws {
+        let role = FakeRole([PairedTests.leader], refusals: 2)
+        try await House.run(role: role) { house in
+            let answer = try await house.send(.post, "/v1.0/vims", House.registration())
+            #expect(answer.status == 418)
+            #expect(role.carried.count == 3)
         }
     }
 
@@ -109,14 +130,16 @@ private final class FakeRole: ServingRole {
     private struct State {
         var standings: [Standing]
         var faults: [ForwardFault]
+        /// So many answers say that the node asked does not lead.
+        var refusals: Int
         var carried: [ForwardedRequest] = []
         var leaders: [String] = []
     }
 
     private let state: Mutex<State>
 
-    init(_ standings: [Standing], faults: [ForwardFault] = []) {
-        state = Mutex(State(standings: standings, faults: faults))
+    init(_ standings: [Standing], faults: [ForwardFault] = [], refusals: Int = 0) {
+        state = Mutex(State(standings: standings, faults: faults, refusals: refusals))
     }
 
     var carried: [ForwardedRequest] { state.withLock { $0.carried } }
@@ -135,6 +158,11 @@ private final class FakeRole: ServingRole {
             return state.faults.isEmpty ? nil : state.faults.removeFirst()
         }
         if let fault { throw fault }
+        let isRefused = state.withLock { state in
+            state.refusals -= 1
+            return state.refusals >= 0
+        }
+        if isRefused { return ForwardedReply(status: 503, headers: [.notLeading: "1"], body: []) }
         return ForwardedReply(status: 418, headers: [.contentType: "text/tea"], body: Array("tea".utf8))
     }
 }

@@ -22,8 +22,7 @@ extension DoorResponder {
             return DoorResponder.response(Reply(status, body), isHead: false)
         }
         let whole = Request(head: request.head, body: RequestBody(buffer: ByteBuffer(bytes: body)))
-        let isReading = request.method == .get || request.method == .head
-        let takesStale = isReading && request.headers[.staleness] != nil
+        let takesStale = request.head.onlyReads && request.headers[.staleness] != nil
         let isForwarded = request.headers[.forwarded] != nil
         let end = ContinuousClock.now + DoorResponder.patience
         var reason = "the lead of the pair is changing"
@@ -31,30 +30,26 @@ extension DoorResponder {
         repeat {
             tryCount += 1
             let standing = role.standing
-            switch standing {
-            case .serves:
+            if standing == .serves {
                 let reply = try await reply(to: whole, route, requestID: requestID, context)
                 // Nothing was done, since this node no longer leads: somebody else will.
                 guard reply.isElsewhere else {
                     return DoorResponder.response(reply, isHead: request.method == .head)
                 }
-            case .follows, .nobodyServes:
-                if takesStale {
-                    let reply = try await reply(to: whole, route, requestID: requestID, context)
-                    var response = DoorResponder.response(reply, isHead: request.method == .head)
-                    response.headers[.staleness] = DoorResponder.seconds(standing)
-                    return response
-                }
-                if case .nobodyServes(let why) = standing { reason = why }
-                guard case .follows(let leader?, _) = standing, !isForwarded else { break }
-                do throws(ForwardFault) {
-                    return DoorResponder.response(
-                        try await role.forward(forwarded(whole, body, context), to: leader))
-                } catch {
-                    guard error == .notSent || isReading else {
-                        return DoorResponder.unavailable(CommandFailure.outcomeUnknown.sentence)
-                    }
-                }
+            } else if takesStale {
+                let reply = try await reply(to: whole, route, requestID: requestID, context)
+                var response = DoorResponder.response(reply, isHead: request.method == .head)
+                response.headers[.staleness] = DoorResponder.seconds(standing)
+                return response
+            }
+            // It waits where it was asked first.
+            if isForwarded { return DoorResponder.notLeading }
+            switch standing {
+            case .follows(let leader?, _):
+                let answer = await carried(forwarded(whole, body, context), to: leader, role)
+                if let answer { return answer }
+            case .nobodyServes(let why): reason = why
+            case .serves, .follows(nil, _): break
             }
             try await Task.sleep(for: DoorResponder.pause)
             // However slow this machine is, more than one look is taken.
@@ -83,10 +78,31 @@ extension DoorResponder {
 
     private func forwarded(_ request: Request, _ body: [UInt8], _ context: DoorContext) -> ForwardedRequest {
         var head = request.head
+        for name in HTTPField.Name.ofConnection { head.headerFields[name] = nil }
         head.headerFields[.forwarded] = "1"
         let before = head.headerFields[.forwardedFor].map { $0 + ", " } ?? ""
         head.headerFields[.forwardedFor] = before + context.remoteAddress
         return ForwardedRequest(head: head, body: body)
+    }
+
+    /// The leader's answer; nil if nothing was done, so that whoever leads then can be asked.
+    private func carried(
+        _ request: ForwardedRequest, to leader: String, _ role: any ServingRole
+    ) async -> Response? {
+        do throws(ForwardFault) {
+            let reply = try await role.forward(request, to: leader)
+            return reply.headers[.notLeading] == nil ? DoorResponder.response(reply) : nil
+        } catch {
+            if error == .notSent || request.head.onlyReads { return nil }
+            return DoorResponder.unavailable(CommandFailure.outcomeUnknown.sentence)
+        }
+    }
+
+    /// Nothing was done.
+    private static var notLeading: Response {
+        var response = unavailable("this node does not lead the pair")
+        response.headers[.notLeading] = "1"
+        return response
     }
 
     private static func seconds(_ standing: Standing) -> String {
@@ -104,11 +120,15 @@ extension DoorResponder {
 
     private static func response(_ reply: ForwardedReply) -> Response {
         var headers = reply.headers
-        // Of that connection, not of this one.
-        for name in [HTTPField.Name.connection, .transferEncoding] { headers[name] = nil }
+        for name in HTTPField.Name.ofConnection { headers[name] = nil }
         headers[.contentLength] = String(reply.body.count)
         return Response(
             status: .init(code: reply.status), headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: reply.body)))
     }
+}
+
+extension HTTPRequest {
+    /// Whether it may be asked twice.
+    fileprivate var onlyReads: Bool { method == .get || method == .head }
 }

@@ -57,6 +57,10 @@ extension HTTPField.Name {
     static let staleness = named("Vedette-Staleness")
     /// On a request that another node of the pair carries here.
     static let forwarded = named("Vedette-Forwarded")
+    /// On the answer to such a request where the node asked does not lead: nothing was done.
+    static let notLeading = named("Vedette-Not-Leading")
+    /// What concerns one connection and is not carried on.
+    static let ofConnection = [HTTPField.Name.connection, .transferEncoding, .upgrade, named("Keep-Alive")]
     /// Who asked the node that forwarded.
     static let forwardedFor = named("X-Forwarded-For")
 
