@@ -86,6 +86,22 @@ struct ServerCoreTests {
         #expect(output.acknowledgements == [])
     }
 
+    @Test("What another server is to answer is neither answered nor acknowledged, and may come again")
+    mutating func elsewhere() throws {
+        let first = try #require(deliver(call("a", monitor: 4)))
+        let second = try #require(deliver(call("b")))
+        core.answered(first.id, .failure(.elsewhere), now: start)
+        core.answered(second.id, .success("REACHABLE"), now: start)
+        let output = core.takeOutput()
+        #expect(try read(output.replies).map(\.messageID) == ["b"])
+        #expect(output.acknowledgements == [.init(number: 2, isMultiple: false)])
+        #expect(core.isIdle && core.tick(start + .seconds(60)) == nil)
+        core.disconnected()
+        core.connected(2)
+        lastTag = 0
+        #expect(deliver(call("a"), connection: 2) != nil)
+    }
+
     @Test(
         "A version, a namespace or a method that is not served is refused",
         arguments: [

@@ -106,6 +106,17 @@ struct UpdateVIMTests {
         #expect(isFailure(result, "NotStored"))
     }
 
+    @Test(
+        "Where the lead was lost the next leader answers, whether or not the report was stored",
+        arguments: [CommandFailure.notLeading, .outcomeUnknown])
+    func elsewhere(failure: CommandFailure) async {
+        submitter.answer = .failure(failure)
+        let result = await call([
+            "vim_id": .string(vim), "status": "REACHABLE", "action_id": .string(action),
+        ])
+        #expect(result == .failure(.elsewhere))
+    }
+
     @Test("Without an action id a report is refused, unless the server takes such reports")
     func withoutAction() async throws {
         let arguments: [String: JSONValue] = ["vim_id": .string(vim), "status": "REACHABLE"]

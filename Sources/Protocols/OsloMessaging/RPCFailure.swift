@@ -43,6 +43,10 @@ package struct RPCFailure: Error, Hashable, Sendable, CustomStringConvertible {
         RPCFailure(className: "ValueError", module: "builtins", message: message)
     }
 
+    /// Told to nobody: the delivery goes back to the broker when the server ends, and another one answers.
+    package static let elsewhere = RPCFailure(
+        className: "NotLeading", module: "vedette", message: "another server answers")
+
     private static let dispatcher = "oslo_messaging.rpc.dispatcher"
 
     /// The class and what it says.

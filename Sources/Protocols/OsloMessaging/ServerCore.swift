@@ -143,12 +143,13 @@ package struct ServerCore {
         return Call(id: lastCallID, request: request)
     }
 
-    /// A method has answered.
+    /// A method has answered; ``RPCFailure/elsewhere`` leaves the delivery to another server.
     package mutating func answered(
         _ id: CallID, _ outcome: Result<JSONValue, RPCFailure>, now: ContinuousClock.Instant
     ) {
         guard let entry = pending.removeValue(forKey: id) else { return }
         if entry.monitor != nil { monitored.remove(id) }
+        if outcome == .failure(.elsewhere) { return duplicates.forget(entry.uniqueID) }
         if let address = entry.replyTo { reply(outcome, to: address, now: now) }
         finish(entry.tag)
     }

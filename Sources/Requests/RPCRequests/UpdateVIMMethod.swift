@@ -100,6 +100,8 @@ struct UpdateVIMMethod: RPCMethod {
         case .success(.reported(let answer)): .success(.string(answer.word))
         case .success: .failure(.notStored("the conductor answered a report with something else"))
         case .failure(.refused(let refusal)): .failure(.badValue(refusal.sentence))
+        // To report twice does no harm: whoever leads the pair now answers.
+        case .failure(.notLeading), .failure(.outcomeUnknown): .failure(.elsewhere)
         case .failure(let failure): .failure(.notStored(failure.sentence))
         }
     }
