@@ -57,13 +57,12 @@ extension RunningNode {
         if let failure { throw failure }
     }
 
-    /// Lets the peer lead, if it holds everything; returns when this node no longer leads, or gave up.
+    /// Lets the peer lead, if it holds everything; returns when this node no longer leads, or gave up, which
+    /// takes half a lease.
     public func handOver() async {
-        guard state.withLock({ $0.isServing }) else { return }
         give(.switchover)
-        let end = ContinuousClock.now + configuration.lease
-        while ContinuousClock.now < end, state.withLock({ $0.isServing }) {
-            try? await Task.sleep(for: .milliseconds(10))
+        while state.withLock({ $0.core.isHandingOver }), !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(5))
         }
     }
 

@@ -21,9 +21,10 @@ struct Vedette: AsyncParsableCommand {
               vedette vim list
               vedette audit log --follow
 
-            Every command but serve and worker finds what it needs in the data directory, and works beside a \
-            running server as well as without one; only restore wants the server stopped, and workers wants \
-            it running. Exit codes: 0 done, 1 failed or not found, 2 the command was not understood.
+            Every command but serve, worker and pair finds what it needs in the data directory, and works \
+            beside a running server as well as without one; only restore wants the server stopped, and \
+            workers wants it running. pair asks etcd. Exit codes: 0 done, 1 failed or not found, 2 the \
+            command was not understood.
             """,
         version: version,
         subcommands: [

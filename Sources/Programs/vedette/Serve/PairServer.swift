@@ -33,11 +33,13 @@ struct PairServer {
         let door = RESTDoor(
             registrar: node, reader: node, drivers: server.drivers(client), probes: current,
             configuration: rest, logger: logger)
-        // Stopped in reverse: the door takes nothing more, the monitors end, and the lead is handed over.
+        // Stopped in reverse: the lead is handed over, with which the monitors end, while the door carries what
+        // comes to the other node; then it takes nothing more.
         let services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-            .init(service: NodeService(node: node)),
+            .init(service: Loop { try await node.run() }),
             .init(service: Loop { await follow(node, current, logger: logger) }),
             .init(service: server.doorService(door, logger: logger)),
+            .init(service: HandOver(node: node)),
         ]
         do { try await server.run(services, logger: logger) } catch {
             await forwarder.shutdown()
@@ -110,20 +112,13 @@ private struct OpenOffice {
     }
 }
 
-/// The node as a service: asked to stop, it hands the lead over first.
-private struct NodeService: Service {
+/// Lets the other node lead when this one is asked to stop.
+private struct HandOver: Service {
     let node: RunningNode
 
     func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await node.run() }
-            group.addTask {
-                try? await gracefulShutdown()
-                await node.handOver()
-            }
-            defer { group.cancelAll() }
-            try await group.next()
-        }
+        try await gracefulShutdown()
+        await node.handOver()
     }
 }
 
