@@ -30,7 +30,11 @@ extension World {
         case .clockJump:
             nodes[node].wallOffset += random.duration(0, 6_000_000) - .seconds(3)
         case .diskLost: return loseDisk(node)
-        case .switchover: return give(.switchover, to: node)
+        case .switchover:
+            give(.switchover, to: node)
+            // Whoever hands over may hear nothing of what comes of it.
+            guard random.chance(0.3) else { return }
+            for other in 0...2 where other != node { isLinked[other][node] = false }
         case .etcdRestored: return restoreEtcd()
         case .badNetwork: profile.lossChance = 0.3
         }
@@ -73,6 +77,7 @@ extension World {
             isLinked[node][2] = true
             isLinked[2][node] = true
         case .isolated: isolate(node, false)
+        case .switchover: for other in 0...2 where other != node { isLinked[other][node] = true }
         case .etcdDown:
             guard !isEtcdUp else { return }
             isEtcdUp = true
@@ -82,7 +87,7 @@ extension World {
             if nodes[node].hasDeviceFailed, nodes[node].incarnation == incarnation { crash(node) }
         case .slowDisk: nodes[node].isSlow = false
         case .badNetwork: profile.lossChance = 0.02
-        case .crash, .crashBoth, .clockJump, .diskLost, .switchover, .etcdRestored: break
+        case .crash, .crashBoth, .clockJump, .diskLost, .etcdRestored: break
         }
     }
 

@@ -269,10 +269,19 @@ struct World {
 
     /// A client reads, if the node answers.
     private mutating func checkRead(of node: Int) {
+        checkPromise(to: node)
         guard !nodes[node].isFrozen, nodes[node].core?.mayRead(at: clock(of: node)) ?? false,
             let shown = nodes[node].core?.acknowledgedEnd
         else { return }
         checker.read(shown: shown, by: nodes[node].core?.epochLed ?? 0)
+    }
+
+    /// What a leader relies on must bind the other node, also after a restart.
+    private mutating func checkPromise(to node: Int) {
+        guard nodes[node].core?.trustsPromise(at: clock(of: node)) ?? false,
+            let other = nodes[1 - node].core, !other.isBound(at: clock(of: 1 - node))
+        else { return }
+        checker.fail("a leader relies on a promise that does not bind the other node")
     }
 
     private mutating func operation(on wanted: inout WantedActions) -> Operation {

@@ -102,7 +102,11 @@ struct PairNodeTests {
         let sent = followed.give(.gathered(batch(6, 7, 8)))
         #expect(sent.first == .send(.batch(Session(epoch: 8, number: 1), batch(6, 7, 8))))
         let effects = followed.give(.storeFailed)
-        #expect(effects == [.settle, .stepDown("a batch that was sent could not be stored")])
+        #expect(
+            effects == [
+                .settle, .stepDown("a batch that was sent could not be stored"),
+                .send(.released(Session(epoch: 8, number: 1))),
+            ])
         #expect(followed.node.epochLed == nil)
     }
 
@@ -150,14 +154,14 @@ struct PairNodeTests {
         #expect(refused.contains { if case .stepDown = $0 { true } else { false } })
     }
 
-    @Test("A partner that is not connected is given up at once, one that is silent after half a lease")
+    @Test("A partner that is not connected is given up as the epoch begins, one that is silent later")
     func patienceWithPartner() {
         let alone = EtcdTransaction.setInsync([a], epoch: 8, revision: 4)
         func isGivenUp(_ effects: [PairEffect]) -> Bool {
             effects.contains { if case .transact(_, alone) = $0 { true } else { false } }
         }
-        var lonely = Script.leading(with: [a, b])
-        #expect(isGivenUp(lonely.give(.tick)))
+        let lonely = Script.leading(with: [a, b])
+        #expect(isGivenUp(lonely.effects))
         var silent = Script.leading(with: [a, b], isConnected: true)
         #expect(!isGivenUp(silent.give(.tick)))
         let later = (0..<4).map { _ in silent.give(.tick) }
@@ -177,12 +181,12 @@ struct PairNodeTests {
 
     @Test("A switchover lets the key go once the peer holds everything")
     func switchover() {
-        var script = Script.leading(with: [a, b])
-        _ = script.give(.connected)
+        var script = Script.leading(with: [a, b], isConnected: true)
         let session = Session(epoch: 8, number: 1)
         _ = script.give(.received(.stored(session, end: 6, identity: b)))
         _ = script.give(.gathered(batch(6, 7, 8)))
         _ = script.give(.switchover)
+        #expect(script.node.isHandingOver)
         #expect(!script.node.mayGather)
         _ = script.give(.stored(mark(7, 8)))
         let effects = script.give(.received(.stored(session, end: 7, identity: b)))
@@ -191,6 +195,47 @@ struct PairNodeTests {
         let gone = Script.view(9, leader: nil, insync: ([a, b], 4))
         let last = script.give(.answered(script.lastRequest, .init(isDone: true, snapshot: gone)))
         #expect(last.contains(.stepDown("handed over")))
+        #expect(!script.node.isHandingOver)
+        #expect(last.last == .send(.released(session)), "said when nothing is read on the promise any more")
+    }
+
+    @Test("A standby whose leader left the epoch of its session takes the lead at once; else it is bound")
+    func released() {
+        let session = Session(epoch: 8, number: 2)
+        func follower() -> Script {
+            var script = Script(log: mark(5, 3), mayFound: false)
+            _ = script.give(.tick)
+            let held = Script.view(8, leader: (b, 8), insync: ([a, b], 4))
+            _ = script.give(.answered(script.lastRequest, .init(isDone: true, snapshot: held)))
+            _ = script.give(.received(.hello(session)))
+            _ = script.give(.settled(mark(5, 3)))
+            let answer = script.give(.received(.ping(session, sent: .zero)))
+            #expect(answer == [.send(.pong(session, sent: .zero))])
+            return script
+        }
+        var freed = follower()
+        #expect(freed.give(.received(.released(session))).compactMap(\.transaction) == [.take(insync: 4)])
+
+        var bound = follower()
+        for other in [Session(epoch: 8, number: 1), Session(epoch: 7, number: 2)] {
+            #expect(bound.give(.received(.released(other))) == [])
+        }
+        let gone = Script.view(9, leader: nil, insync: ([a, b], 4))
+        _ = bound.give(.watched(gone))
+        #expect(bound.give(.tick).compactMap(\.transaction) == [], "it promised, and nobody freed it")
+    }
+
+    @Test("What a node promised before it was started binds it whatever its leader says")
+    func forgottenPromise() {
+        var script = Script(log: mark(5, 3), mayFound: false, isReady: false)
+        _ = script.give(.leaseHeld(1, until: .seconds(10_000)))
+        let session = Session(epoch: 8, number: 1)
+        _ = script.give(.received(.hello(session)))
+        _ = script.give(.settled(mark(5, 3)))
+        _ = script.give(.watched(Script.view(9, leader: nil, insync: ([a, b], 4))))
+        #expect(script.give(.received(.released(session))).compactMap(\.transaction) == [])
+        script.now += .seconds(5)
+        #expect(script.give(.tick).compactMap(\.transaction) == [.take(insync: 4)])
     }
 }
 
@@ -210,6 +255,8 @@ private struct Script {
     var node: PairNode
     var now: Duration = .zero
     var lastRequest: UInt64 = 0
+    /// What the last input led to.
+    var effects: [PairEffect] = []
 
     init(log: Mark, mayFound: Bool, isReady: Bool = true) {
         node = PairNode(
@@ -234,7 +281,7 @@ private struct Script {
 
     mutating func give(_ input: PairInput) -> [PairEffect] {
         now += .milliseconds(600)
-        let effects = node.handle(input, at: now)
+        effects = node.handle(input, at: now)
         for case .transact(let number, _) in effects { lastRequest = number }
         return effects
     }

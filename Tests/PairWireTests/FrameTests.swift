@@ -23,13 +23,17 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
     private static let identity = LogIdentity(bytes: [0x0807_0605_0403_0201, 0x100F_0E0D_0C0B_0A09])
     private static let mark = Mark(position: 7, epoch: 0x0102, seal: [1, 2, 3, 0xFF << 56])
 
+    private static func greeting(_ versions: ClosedRange<UInt16>) -> Frame {
+        var greeting = PairGreeting(
+            pairName: "core", identity: identity, logFormat: 1, programVersion: "1.0", hostName: "köln",
+            enclosure: [9, 8, 7])
+        greeting.versions = versions
+        return .greeting(greeting)
+    }
+
     static let all = [
-        GoldenFrame(
-            "greeting",
-            .greeting(
-                PairGreeting(
-                    pairName: "core", identity: identity, logFormat: 1, programVersion: "1.0",
-                    hostName: "köln", enclosure: [9, 8, 7]))),
+        GoldenFrame("greeting", greeting(1...1)),
+        GoldenFrame("greeting-2", greeting(PairGreeting.spokenVersions)),
         GoldenFrame("closing", .refusal("no, thank you")),
         GoldenFrame("hello", .hello(session)),
         GoldenFrame("refusal", .refusal(session)),
@@ -41,6 +45,7 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
         GoldenFrame("stored", .stored(session, end: 7, identity: identity)),
         GoldenFrame("ping", .ping(session, sent: .seconds(2) + .milliseconds(500))),
         GoldenFrame("pong", .pong(session, sent: .zero)),
+        GoldenFrame("released", .released(session)),
     ]
 }
 
@@ -165,7 +170,8 @@ struct FrameTests {
 
     @Test("Greetings with no text for people, or a range of versions that is none, are faults")
     func greetings() throws {
-        let whole = greeting("a", 1)
+        var whole = greeting("a", 1)
+        whole.versions = 1...1
         for (offset, value) in [(13, 2), (13, 255)] {
             var bytes = Array(Frame.greeting(whole).encoded().readableBytesView)
             bytes[offset] = UInt8(value)
@@ -216,7 +222,7 @@ extension Frame {
                 secondsComponent: Int64(number() >> 1), attosecondsComponent: Int64(number() % 1_000_000_000))
         }
         func count(_ most: Int) -> Int { Int.random(in: 0...most, using: &random) }
-        switch Int.random(in: 0..<10, using: &random) {
+        switch Int.random(in: 0..<11, using: &random) {
         case 0:
             var greeting = PairGreeting(
                 pairName: "pair \(number())", identity: identity(), logFormat: 1,
@@ -237,7 +243,8 @@ extension Frame {
             return .message(.batch(session(), batch))
         case 7: return .message(.stored(session(), end: number(), identity: identity()))
         case 8: return .message(.ping(session(), sent: duration()))
-        default: return .message(.pong(session(), sent: duration()))
+        case 9: return .message(.pong(session(), sent: duration()))
+        default: return .message(.released(session()))
         }
     }
 }

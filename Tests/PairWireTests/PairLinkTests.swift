@@ -73,6 +73,24 @@ struct PairLinkTests {
         }
     }
 
+    @Test("A peer that speaks only the first version is not told what that does not have, and all the rest")
+    func older() async throws {
+        var old = greeting("b", 2)
+        old.versions = 1...1
+        let ports = try freePorts(count: 2)
+        let first = try Node(greeting("a", 1), listen: ports[0], peer: ports[1])
+        let second = try Node(old, listen: ports[1], peer: ports[0])
+        try await withRunning(first, second) {
+            for node in [first, second] { try await node.waitFor(.connected) }
+            for (node, other) in [(first, second), (second, first)] {
+                node.send(.released(session))
+                node.send(.hello(session))
+                try await other.waitFor(.received(.hello(session)))
+                #expect(other.received == [.hello(session)])
+            }
+        }
+    }
+
     @Test("A batch of 20 MiB arrives byte for byte, and what is behind it after it")
     func large() async throws {
         var random = SeededGenerator(seed: runSeed)

@@ -32,6 +32,7 @@ struct RefusalTests {
     @Test("A node with no version of the wire in common; the highest common one is used else")
     func versions() async throws {
         var (first, second) = (greeting("a", 1), greeting("b", 2))
+        first.versions = 1...1
         second.versions = 2...4
         #expect(first.commonVersion(with: second) == nil)
         try await refused(first, second, "none in common")

@@ -550,7 +550,7 @@ inline time_out(n) {
   STEP(lease[n], lease[n] = 0) \
   STEP(READS && SAME_SESSION(n, o) && !trusts[n], trusts[n] = 1; bound[o] = 1) \
   STEP(trusts[n], trusts[n] = 0) \
-  STEP(bound[n] && !trusts[o], bound[n] = 0) \
+  STEP(bound[n] && !trusts[o], bound[n] = 0) /* by the clock, or since the leader said that it left the epoch */ \
   STEP(late_answer[n], if :: role[n] == LEADER -> waits[n] = 0; unsettled[n] = 0 :: else fi; late_answer[n] = 0) \
   STEP(BUG_shrink_forgotten && role[n] == LEADER && waits[n], waits[n] = 0) \
   STEP(BUG_settled_by_read && role[n] == LEADER && waits[n] && unsettled[n] && request[n] == 0 && \

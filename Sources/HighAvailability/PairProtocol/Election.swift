@@ -3,7 +3,9 @@ extension PairNode {
     /// A standby's turn: one transaction at a time.
     mutating func lookAtEtcd() {
         guard etcdFault == nil, request == nil, settlingCount == 0 else { return }
-        if let lastLook, now - lastLook < settings.interval { return }
+        // Whoever lost sight of its leader looks twice as often.
+        let pause = isConnected ? settings.interval : settings.interval / 2
+        if let lastLook, now - lastLook < pause { return }
         lastLook = now
         guard let view else { return transact(.read) }
         if let leader = view.leader {

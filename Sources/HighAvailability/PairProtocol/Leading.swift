@@ -254,12 +254,25 @@ extension PairNode {
         let margin = settings.lease - settings.shortened(settings.lease)
         // Another lease says nothing of the key.
         let isKeyOnLease = leading.lease == lease || planted == .leaseIsNotTheKeys
-        return now < leading.promiseEnd || isKeyOnLease && now < leaseEnd - margin
+        return trustsPromise(at: now) || isKeyOnLease && now < leaseEnd - margin
     }
+
+    /// Whether this node leads and relies on its peer's promise not to.
+    public func trustsPromise(at now: Duration) -> Bool {
+        if case .leader(let leading) = role { now < leading.promiseEnd } else { false }
+    }
+
+    /// Whether a promise keeps this node from taking the lead.
+    public func isBound(at now: Duration) -> Bool { now < promiseEnd }
 
     /// The end of what this node has acknowledged; nil if it does not lead.
     public var acknowledgedEnd: UInt64? {
         if case .leader(let leading) = role { leading.acknowledged } else { nil }
+    }
+
+    /// Whether this node leads and lets its peer take over, until that is done or given up.
+    public var isHandingOver: Bool {
+        if case .leader(let leading) = role { leading.handingOverSince != nil } else { false }
     }
 
     /// Whether the conductor may gather batches.

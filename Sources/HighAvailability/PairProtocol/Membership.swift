@@ -25,7 +25,9 @@ extension PairNode {
         if case .follows(let other, _, _) = leading.peer, other != partner, planted != .strangerCounts {
             return true
         }
-        // To go on without it is always safe; whoever is not even connected will hardly be back at once.
+        // To go on without it is always safe; whoever is not even connected will hardly be back at once, the
+        // less if it was not there when the epoch began.
+        if leading.sessionNumber == 0 { return true }
         return now - leading.lastProgress > (isConnected ? settings.peerPatience : settings.interval)
     }
 
@@ -130,6 +132,7 @@ extension PairNode {
             // From now on the lease says nothing of the key.
             leading.lease = nil
             role = .leader(leading)
+            if planted == .releasedEarly { order(.send(.released(leading.session))) }
             transact(.release(epoch: leading.epoch))
         } else if let since = leading.handingOverSince, now - since > settings.peerPatience {
             leading.handingOverSince = nil

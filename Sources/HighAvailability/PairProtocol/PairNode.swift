@@ -31,6 +31,8 @@ public struct PairNode: Sendable {
     var leaseEnd: Duration = .zero
     /// Promised to a leader: before this the node does not take the lead.
     var promiseEnd: Duration
+    /// Promised, perhaps, before the start.
+    private let forgottenPromiseEnd: Duration
     /// Before this the other one goes first.
     var holdOffEnd: Duration = .zero
     var isConnected = false
@@ -99,7 +101,8 @@ public struct PairNode: Sendable {
         self.planted = planted
         role = .standby(Following())
         // What it promised before it stopped is forgotten: wait out the longest promise.
-        promiseEnd = planted == .promiseForgotten ? now : now + settings.extended(settings.promise)
+        forgottenPromiseEnd = planted == .promiseForgotten ? now : now + settings.extended(settings.promise)
+        promiseEnd = forgottenPromiseEnd
         self.now = now
     }
 
@@ -173,6 +176,7 @@ public struct PairNode: Sendable {
         case .stored(let session, let end, let identity): takeAcknowledgement(session, end, of: identity)
         case .ping(let session, let sent): takePing(session, sent)
         case .pong(let session, let sent): takePong(session, sent)
+        case .released(let session): takeReleased(session)
         }
     }
 
@@ -220,10 +224,22 @@ public struct PairNode: Sendable {
     /// Leaves the epoch for good (rule 12).
     mutating func stepDown(_ reason: String) {
         acceptedEpoch = max(acceptedEpoch, epochLed ?? 0)
+        let released: Session? = if case .leader(let leading) = role { leading.session } else { nil }
         role = .standby(Following())
         request = nil
         settle()
         order(.stepDown(reason))
+        if let released { order(.send(.released(released))) }
+    }
+
+    /// The leader of that session reads no more on what this node promised it: the lead may be taken at once.
+    private mutating func takeReleased(_ session: Session) {
+        guard case .standby = role, session == acceptedSession || planted == .anyReleaseCounts else { return }
+        promiseEnd = forgottenPromiseEnd
+        // Most likely the key is gone, too; if it is not, etcd refuses.
+        if view?.leader?.epoch == session.epoch { view?.leader = nil }
+        lastLook = nil
+        lookAtEtcd()
     }
 
     /// The epoch that this node leads or enters.

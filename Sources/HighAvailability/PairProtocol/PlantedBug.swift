@@ -62,6 +62,10 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case promiseForgotten
     /// A standby takes the lead whatever it promised.
     case promiseBroken
+    /// Who hands over frees its standby while it still reads on the promise.
+    case releasedEarly
+    /// A standby is freed by whoever left any epoch, not only that of its session.
+    case anyReleaseCounts
     /// The lease is measured on a clock that people set.
     case wallClockTrusted
     /// A restored etcd is believed.

@@ -99,4 +99,6 @@ public enum PairMessage: Hashable, Sendable {
     case ping(Session, sent: Duration)
     /// Standby: for ``PairSettings/promise`` from now on it will not take the lead.
     case pong(Session, sent: Duration)
+    /// Leader: it has left the epoch of this session for good, and no longer trusts what it was promised.
+    case released(Session)
 }

@@ -25,6 +25,7 @@ enum Frame: Hashable, Sendable {
         case stored = 21
         case ping = 22
         case pong = 23
+        case released = 24
     }
 
     /// Bytes of the length and the kind.
@@ -55,8 +56,12 @@ extension PairMessage {
         case .stored: .stored
         case .ping: .ping
         case .pong: .pong
+        case .released: .released
         }
     }
+
+    /// The first version of the wire that has it; nobody misses it who speaks an older one.
+    var firstVersion: UInt16 { kind == .released ? 2 : 1 }
 
     /// The bytes it takes in memory and on the wire, give or take some.
     var byteCount: Int {

@@ -94,6 +94,7 @@ struct FrameBody {
             return .message(.stored(try session(), end: try number(), identity: try identity()))
         case .ping: return .message(.ping(try session(), sent: try duration()))
         case .pong: return .message(.pong(try session(), sent: try duration()))
+        case .released: return .message(.released(try session()))
         }
     }
 

@@ -71,7 +71,7 @@ extension ByteBuffer {
 
     fileprivate mutating func put(_ message: PairMessage) {
         switch message {
-        case .hello(let session), .refusal(let session): put(session)
+        case .hello(let session), .refusal(let session), .released(let session): put(session)
         case .marks(let session, let question, let marks):
             put(session)
             put(question)

@@ -17,6 +17,8 @@ final class PairConnection: ChannelInboundHandler {
     let direction: Direction
     /// What the peer greeted with.
     private(set) var peer: PairGreeting?
+    /// The version of the wire that both speak; 0 before the greeting.
+    private var version: UInt16 = 0
     private let engine: LinkEngine
     private var context: ChannelHandlerContext?
     private var reader = FrameReader(byteMax: WireLimits.greetingByteMax)
@@ -39,8 +41,14 @@ final class PairConnection: ChannelInboundHandler {
     var isWritable: Bool { !isClosing && context?.channel.isWritable == true }
 
     func write(_ frame: Frame) {
-        guard let context, !isClosing else { return }
+        guard let context, !isClosing, isSpoken(frame) else { return }
         context.write(wrapOutboundOut(frame.encoded(with: context.channel.allocator)), promise: nil)
+    }
+
+    /// Whether the peer knows such a frame.
+    private func isSpoken(_ frame: Frame) -> Bool {
+        guard case .message(let message) = frame else { return true }
+        return message.firstVersion <= version
     }
 
     func flush() { context?.flush() }
@@ -133,6 +141,7 @@ final class PairConnection: ChannelInboundHandler {
             return fail("refused: \(refusal)")
         }
         peer = greeting
+        version = engine.greeting.commonVersion(with: greeting) ?? 0
         patience?.cancel()
         reader.byteMax = WireLimits.frameByteMax
         if direction == .accepted {
