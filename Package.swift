@@ -256,6 +256,12 @@ let package = Package(
         tests("PairProtocolTests", ["PairProtocol"]),
         tests(
             "PairWireTests", ["PairWire", "PairProtocol", "Samples", "Harness", logging, nioCore, nioPosix]),
+        tests(
+            "HighAvailabilityTests",
+            [
+                "HighAvailability", "PairProtocol", "PairWire", "EtcdClient", "Conductor", "EventLog",
+                "Projections", "Registry", "Identity", "Harness", "Recording", "Samples", logging,
+            ]),
         tests("SimulationTests", ["PairProtocol", "Simulation"]),
         tests(
             "BackupsTests",

@@ -227,10 +227,7 @@ public final class Conductor: Sendable {
         } catch {
             switch error {
             case .log(let error): throw StartFault(error.sentence)
-            case .body(let fault):
-                throw StartFault(
-                    EventLogError.damaged(path: log.path, position: fault.position, what: fault.sentence)
-                        .sentence)
+            case .body(let fault): throw StartFault(fault.error(in: log).sentence)
             }
         }
     }

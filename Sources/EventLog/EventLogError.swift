@@ -16,6 +16,8 @@ public enum EventLogError: Error, Hashable, Sendable {
     case newerFormat(path: String, found: UInt32, known: UInt32 = Format.version)
     /// The file is damaged or no log at all; position 0 if it is not known where.
     case damaged(path: String, position: UInt64, what: String)
+    /// An event that a later version wrote: this one does not know what it says.
+    case unknownEvent(path: String, position: UInt64, what: String)
     /// What is asked for was dropped, with everything up to a position; the time is in microseconds since
     /// 1970.
     case dropped(path: String, upTo: UInt64, time: UInt64)
@@ -38,7 +40,7 @@ public enum EventLogError: Error, Hashable, Sendable {
     public var isRetriable: Bool {
         switch self {
         case .noSpace, .mapFull, .inUse, .fileTooLarge, .readOnly, .cut: true
-        case .directory, .newerFormat, .damaged, .dropped, .deviceFailed, .system: false
+        case .directory, .newerFormat, .damaged, .unknownEvent, .dropped, .deviceFailed, .system: false
         }
     }
 
@@ -56,6 +58,9 @@ public enum EventLogError: Error, Hashable, Sendable {
         case .damaged(let path, let position, let what):
             let place = position == 0 ? "" : " at position \(position)"
             return "\(path) is damaged\(place): \(what); restore it from a backup"
+        case .unknownEvent(let path, let position, let what):
+            return "\(path) holds at position \(position) what this version does not know: \(what); "
+                + "run the version that wrote it, or a later one"
         case .dropped(let path, let end, let time):
             return "\(path) no longer holds what happened up to position \(end): it was dropped on "
                 + "\(EventLogError.date(time)), and only its seals remain (see vedette audit log "

@@ -105,7 +105,7 @@ public struct VIMTable: Sendable {
             let reported: VIMStatusReported
             do throws(PayloadFault) {
                 reported = try VIMStatusReported(format: envelope.format, payload: recorded.payload)
-            } catch { throw ProjectionFault(position: recorded.position, error.sentence) }
+            } catch { throw ProjectionFault(position: recorded.position, error) }
             try apply(
                 reported, stream: envelope.stream, position: recorded.position,
                 time: Timestamp(microseconds: envelope.time))
@@ -113,7 +113,7 @@ public struct VIMTable: Sendable {
         }
         let placed: PlacedEvent
         do throws(PayloadFault) { placed = try PlacedEvent(recorded) } catch {
-            throw ProjectionFault(position: recorded.position, error.sentence)
+            throw ProjectionFault(position: recorded.position, error)
         }
         try apply(placed)
     }
@@ -128,10 +128,7 @@ public struct VIMTable: Sendable {
         }
         try expect(placed.position, stream: placed.stream)
         guard placed.stream > 0 else {
-            guard placed.event.mayStandOutsideVIMs else {
-                throw ProjectionFault(
-                    position: placed.position, "\(placed.event.type.name) in the conductor's own stream")
-            }
+            try VIMTable.expectOutsideVIMs(placed)
             if case .logDropped(let dropped) = placed.event { forgetHistory(upTo: dropped.lastPosition) }
             lastConductorPosition = placed.position
             position = placed.position
@@ -139,10 +136,7 @@ public struct VIMTable: Sendable {
         }
         let row = Int(placed.stream) - 1
         let before = row < ids.count ? vim(row: row) : nil
-        let after: VIM
-        do throws(EvolveFault) { after = try evolve(before, by: placed) } catch {
-            throw ProjectionFault(position: placed.position, error.sentence)
-        }
+        let after = try VIMTable.outcome(of: placed, on: before)
         if before == nil { addRow(after, at: placed.position) } else { change(row, to: after, from: before) }
         lastPositions[row] = placed.position
         position = placed.position
@@ -212,6 +206,19 @@ public struct VIMTable: Sendable {
                     status: claim.status, finding: claim.finding))
         }
         return true
+    }
+
+    /// What an event makes of its stream's VIM.
+    static func outcome(of placed: PlacedEvent, on vim: VIM?) throws(ProjectionFault) -> VIM {
+        do throws(EvolveFault) { return try evolve(vim, by: placed) } catch {
+            throw ProjectionFault(position: placed.position, error.sentence)
+        }
+    }
+
+    static func expectOutsideVIMs(_ placed: PlacedEvent) throws(ProjectionFault) {
+        guard !placed.event.mayStandOutsideVIMs else { return }
+        throw ProjectionFault(
+            position: placed.position, "\(placed.event.type.name) in the conductor's own stream")
     }
 
     private func expect(_ position: UInt64, stream: UInt32) throws(ProjectionFault) {
@@ -320,11 +327,28 @@ public struct ProjectionFault: Error, Hashable, Sendable {
     public let position: UInt64
     /// One sentence.
     public let sentence: String
+    /// Whether a later version may know what this one does not; otherwise the log is damaged there.
+    public let isUnknown: Bool
 
     /// A fault at a position.
     public init(position: UInt64, _ sentence: String) {
         self.position = position
         self.sentence = sentence
+        isUnknown = false
+    }
+
+    /// What is wrong with the payload of an event.
+    public init(position: UInt64, _ fault: PayloadFault) {
+        self.position = position
+        sentence = fault.sentence
+        isUnknown = fault.isUnknown
+    }
+
+    /// The same of the log that it was read from.
+    public func error(in log: EventLog) -> EventLogError {
+        isUnknown
+            ? .unknownEvent(path: log.path, position: position, what: sentence)
+            : .damaged(path: log.path, position: position, what: sentence)
     }
 }
 

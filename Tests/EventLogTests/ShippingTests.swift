@@ -117,6 +117,54 @@ struct ShippingTests {
         }
     }
 
+    @Test("What is not understood is not stored, nor is what came with it")
+    func unknown() throws {
+        try withTwoLogs { (leader, standby) throws in
+            try leader.append([Said()])
+            let first = try leader.travellingBatches(after: 0, byteMax: 1 << 20).batches
+            try standby.append(travelling: first)
+            var head = leader.head
+            let batches = [Said(), Said(type: 99)].map { event in
+                let batch = sealed([event], after: head)
+                let travelling = TravellingBatch(batch, vault: [VaultChange(key: [1], value: [2])])
+                head = travelling.end
+                return travelling
+            }
+            let (before, values) = (standby.head, try standby.allValues())
+            #expect(throws: TravelError.unknown(position: 3, what: "type 99")) {
+                try standby.append(travelling: batches) { (batch) throws(TravelError) in
+                    guard batch.firstPosition == 3 else { return }
+                    throw .unknown(position: 3, what: "type 99")
+                }
+            }
+            // A byte that no version has used yet, under a seal that is right.
+            let reserved = try sealedWithReservedByte(after: standby.head)
+            #expect(throws: TravelError.self) { try standby.append(travelling: reserved) }
+            do throws(TravelError) { try standby.append(travelling: reserved) } catch {
+                #expect(error.unknownPart?.contains("reserved bytes") == true)
+            }
+            #expect(standby.head == before)
+            #expect(try standby.allValues() == values && standby.vaultEntries().isEmpty)
+            // Nothing is in the way of what is understood.
+            try standby.append(travelling: batches)
+            #expect(standby.head == head)
+        }
+    }
+
+    /// A batch of one event whose envelope says more than this version knows.
+    private func sealedWithReservedByte(after head: Head) throws -> TravellingBatch {
+        let batch = sealed(after: head)
+        var value = batch.withView { Array($0.bytes) }
+        value[Format.headerByteCount + 27] = 1
+        return try value.withUnsafeMutableBytes { buffer in
+            let seal = Seal(closing: UnsafeRawBufferPointer(buffer), after: head.seal)
+            seal.write(to: buffer, at: Format.sealOffset)
+            return TravellingBatch(
+                try BatchView(firstPosition: head.position + 1, bytes: UnsafeRawBufferPointer(buffer)),
+                vault: .untold)
+        }
+    }
+
     @Test("Any flipped bit in a travelling batch is refused, and nothing is written")
     func flipped() throws {
         var random = SeededGenerator(seed: runSeed)

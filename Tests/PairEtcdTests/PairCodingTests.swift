@@ -42,6 +42,9 @@ struct PairCodingTests {
         member.trouble = "the disk is full"
         #expect(PairMember(encoded: member.encoded) == member)
         #expect(PairMember(encoded: Array((json.dropLast() + #","new":[1]}"#).utf8))?.name == "a")
+        // Nothing is decided by it.
+        let later = json.replacing(#""entering""#, with: #""witness""#)
+        #expect(PairMember(encoded: Array(later.utf8))?.role == .standby)
         for part in [#""end":"7""#, #""role":"entering""#, #""time":1700000000000000"#] {
             #expect(PairMember(encoded: Array(json.replacing(part, with: #""x":1"#).utf8)) == nil)
         }

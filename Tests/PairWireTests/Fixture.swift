@@ -53,12 +53,15 @@ final class Node: Sendable {
     init(
         _ greeting: PairGreeting, listen: Int, peer: Int, security: PairConfiguration.Security = .loopback,
         waitingByteMax: Int = WireLimits.waitingByteMax,
-        react: @escaping @Sendable (PairInput, Node) -> Void = { _, _ in }
+        react: @escaping @Sendable (PairInput, Node) -> Void = { _, _ in },
+        refusal: @escaping @Sendable (PairGreeting) -> String? = { _ in nil }
     ) throws {
         var configuration = PairConfiguration(
             listen: address(listen), peer: address(peer), security: security)
         configuration.waitingByteMax = waitingByteMax
-        let link = try PairLink(configuration, greeting: greeting, logger: log.logger) { [weak self] input in
+        let link = try PairLink(
+            configuration, greeting: greeting, refusal: refusal, logger: log.logger
+        ) { [weak self] input in
             guard let self else { return }
             inputs.withLock { $0.append(input) }
             react(input, self)

@@ -2,6 +2,7 @@
 import Harness
 import NIOCore
 import PairProtocol
+import Synchronization
 import Testing
 
 @testable import PairWire
@@ -35,7 +36,7 @@ struct RefusalTests {
         first.versions = 1...1
         second.versions = 2...4
         #expect(first.commonVersion(with: second) == nil)
-        try await refused(first, second, "none in common")
+        try await refused(first, second, "none in common, upgrade a")
         first.versions = 1...3
         #expect(first.commonVersion(with: second) == 3 && second.commonVersion(with: first) == 3)
         #expect(first.refusal(of: second) == nil)
@@ -45,7 +46,41 @@ struct RefusalTests {
     func logFormat() async throws {
         var second = greeting("b", 2)
         second.logFormat = 2
-        try await refused(greeting("a", 1), second, "log format")
+        try await refused(greeting("a", 1), second, "a stores log format 1, b 2: upgrade a")
+    }
+
+    @Test("A peer that the node does not want for now: both say why once, and it is tried again and again")
+    func unwanted() async throws {
+        let ports = try freePorts(count: 2)
+        let isWanted = Atomic<Bool>(true)
+        let asked = Atomic<Int>(0)
+        let first = try Node(
+            greeting("a", 1), listen: ports[0], peer: ports[1],
+            refusal: { _ in
+                asked.add(1, ordering: .relaxed)
+                return isWanted.load(ordering: .relaxed) ? nil : "a does not know what b says"
+            })
+        let second = try Node(greeting("b", 2), listen: ports[1], peer: ports[0])
+        try await withRunning(first, second) {
+            try await second.waitFor(.connected)
+            #expect(try first.link().trouble == nil && second.link().trouble == nil)
+            isWanted.store(false, ordering: .relaxed)
+            try first.link().disconnect()
+            try await second.waitFor(.disconnected)
+            let before = asked.load(ordering: .relaxed)
+            try await eventually("it is tried again and again") {
+                asked.load(ordering: .relaxed) > before + 6
+            }
+            for node in [first, second] {
+                #expect(try node.link().trouble?.contains("a does not know what b says") == true)
+                // By the connection that it dialled, and by the one that it accepted.
+                #expect((1...2).contains(node.log.count("a does not know what b says")), "\(node.log.all)")
+            }
+            isWanted.store(true, ordering: .relaxed)
+            try await second.waitFor(.connected, count: 2)
+            try await eventually("nothing is wrong") { try first.link().trouble == nil }
+        }
+        #expect(first.isOrderly && second.isOrderly)
     }
 
     @Test("Itself, at its own address")
@@ -208,6 +243,26 @@ struct BrokenPeerTests {
                 #expect(node.received == [])
             }
         }
+    }
+
+    @Test("What no agreed version has breaks the link, again and again, and is told of once")
+    func unknownKind() async throws {
+        let ports = try freePorts(count: 2)
+        let node = try Node(greeting("a", 1), listen: ports[0], peer: ports[1])
+        try await RawListener.with(ports[1], answer: .greeting(greeting("b", 2))) { _ in
+            try await withRunning(node) {
+                try await eventually("it listens") { isListening(ports[0]) }
+                for count in 1...3 {
+                    let speaks = try await RawConnection.dial(ports[0], saying: .greeting(greeting("b", 2)))
+                    try await node.waitFor(.connected, count: count)
+                    try await speaks.say([2, 0, 0, 0, 99, 0])
+                    try await node.waitFor(.disconnected, count: count)
+                }
+            }
+        }
+        #expect(node.received == [] && node.isOrderly)
+        #expect(node.log.count("is gone: it sent a frame of the unknown kind 99") == 1, "\(node.log.all)")
+        #expect(node.log.count("is there") == 2, "\(node.log.all)")
     }
 
     @Test("A peer that dials anew is heard on its newest connection alone")

@@ -67,6 +67,9 @@ struct ModelTests {
             let replay = try Replay(of: log, verifyingSeals: true)
             #expect(replay.table.differences(from: table) == [], "SEED=\(runSeed)")
             #expect(replay.eventCount == table.position)
+            // What a table takes in, it also takes in at a rehearsal, begun anywhere.
+            try rehearse(log, from: VIMTable())
+            for (_, then) in past.suffix(20) { try rehearse(log, from: then) }
             for checkpoint in checkpoints {
                 let tail = try Replay(of: log, from: checkpoint, verifyingSeals: true)
                 #expect(tail.checkpointPosition == checkpoint.position)

@@ -82,6 +82,18 @@ struct ReplayTests {
             }
             #expect(fault.position == 4)
             #expect(!fault.sentence.isEmpty)
+            // What a later version may know is not called damaged.
+            let isUnknown = type == 99 || format == 9
+            #expect(fault.isUnknown == isUnknown)
+            #expect(fault.error(in: recorder.log).sentence.contains("later one") == isUnknown)
+            // Before it is stored, a rehearsal finds the same.
+            let rehearsed = #expect(throws: ReadError<ProjectionFault>.self) {
+                try rehearse(recorder.log, from: VIMTable())
+            }
+            guard case .body(fault) = rehearsed else {
+                Issue.record("\(String(describing: rehearsed))")
+                return
+            }
             // Up to there all is well.
             #expect(try Replay(of: recorder.log, upTo: 3).table.differences(from: recorder.table) == [])
         }

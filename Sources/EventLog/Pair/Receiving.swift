@@ -16,13 +16,19 @@ extension EventLog {
     /// verified that each follows the one before it and has the seal that its bytes deserve there, so that
     /// logs that took the same batches are the same. Must be called by the one writer thread.
     ///
+    /// - Parameter check: asked for each of them after that, also before anything is written: whether what it
+    ///   says is understood.
     /// - Throws: any ``TravelError``; then nothing was stored, except as
     ///   ``EventLogError/deviceFailed(path:words:)`` says.
     @discardableResult
-    public func append(travelling batches: [TravellingBatch]) throws(TravelError) -> Head {
+    public func append(
+        travelling batches: [TravellingBatch],
+        ifUnderstood check: (BatchView) throws(TravelError) -> Void = { _ in }
+    ) throws(TravelError) -> Head {
         precondition(isWriter, "only the holder of the directory's lock appends")
         var end = head
         for batch in batches { end = try batch.verified(behind: end) }
+        for batch in batches { try batch.withView(check) }
         guard !batches.isEmpty else { return end }
         do throws(EventLogError) {
             let changes = try vaultChanges(of: batches)
@@ -72,8 +78,13 @@ extension TravellingBatch {
         }
         try withView { (batch) throws(TravelError) in
             var events = batch.events
+            var (offset, unknown): (Int, UInt64?) = (Format.headerByteCount, nil)
             do throws(FormatFault) {
                 while let event = try events.next() {
+                    // Type, format, and five bytes that nothing uses yet.
+                    let kind: UInt64 = batch.bytes.load(at: offset + 24)
+                    if kind >> 24 != 0, unknown == nil { unknown = event.position }
+                    offset += Format.envelopeByteCount + event.payload.count
                     guard event.envelope.time == header.time,
                         event.envelope.previousInStream < event.position
                     else { throw FormatFault("event \(event.position) does not belong where it stands") }
@@ -81,6 +92,9 @@ extension TravellingBatch {
             } catch { throw .damaged(position: firstPosition, what: error.sentence) }
             guard batch.computedSeal(after: head.seal) == header.seal else {
                 throw .damaged(position: firstPosition, what: "it does not match its seal behind this log's")
+            }
+            if let unknown {
+                throw .unknown(position: unknown, what: "reserved bytes of the event's envelope are not zero")
             }
         }
         return end

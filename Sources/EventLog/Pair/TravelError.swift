@@ -6,6 +6,8 @@ public enum TravelError: Error, Hashable, Sendable {
     case damaged(position: UInt64, what: String)
     /// It was sent by a later version; nothing was written.
     case newerFormat(found: UInt16, known: UInt16)
+    /// It says at a position what this version does not know; nothing was written.
+    case unknown(position: UInt64, what: String)
     /// This log could not be written or read, or no longer holds what was asked for.
     case log(EventLogError)
 
@@ -20,7 +22,19 @@ public enum TravelError: Error, Hashable, Sendable {
         case .newerFormat(let found, let known):
             "the pair's other node sends format \(found), this version knows formats up to \(known): "
                 + "update this node, too"
+        case .unknown(let position, let what):
+            "the pair's other node sends at position \(position) what this version does not know: \(what): "
+                + "update this node, too"
         case .log(let error): error.sentence
+        }
+    }
+
+    /// What the sender knows and this version does not; nil if that is not what is wrong.
+    public var unknownPart: String? {
+        switch self {
+        case .newerFormat(let found, let known): "format \(found) of batches, the newest known is \(known)"
+        case .unknown(let position, let what): "\(what), at position \(position)"
+        case .doesNotFollow, .damaged, .log: nil
         }
     }
 }

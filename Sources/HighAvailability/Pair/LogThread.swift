@@ -61,6 +61,8 @@ extension RunningNode {
                     try log.store(pairMemory: PairMemory(pair: configuration.pair, memory).bytes)
                 }
             }
+            // What is only read says nothing of what can be stored.
+            guard job.isWrite else { return }
             if desk.told != nil { logger.notice("the log does for the pair what it should again") }
             desk.told = nil
         } catch {
@@ -68,7 +70,9 @@ extension RunningNode {
                 logger.error("the log fails the pair", metadata: ["reason": "\(error.sentence)"])
             }
             desk.told = error.sentence
-            if job.isWrite { finishWrite(.storeFailed) }
+            guard job.isWrite else { return }
+            refusePeer(because: error)
+            finishWrite(.storeFailed)
         }
     }
 
@@ -81,11 +85,17 @@ extension RunningNode {
 
     private func store(_ shipped: [ShippedBatch], _ desk: inout LogDesk) throws(PairFault) {
         if log.head.position == 0 { try adoptMasterKey() }
-        let head = try asking { () throws(TravelError) in
+        // Only what can be folded is stored: a log that cannot be replayed would never start again.
+        try asking(fold)
+        let head: Head
+        do throws(TravelError) {
+            var rehearsal = table.withLock { Rehearsal(on: $0) }
             var batches: [TravellingBatch] = []
             for batch in shipped { batches.append(try TravellingBatch(bytes: batch.bytes)) }
-            return try log.append(travelling: batches)
-        }
+            head = try log.append(travelling: batches) { (batch) throws(TravelError) in
+                try rehearse(batch, &rehearsal)
+            }
+        } catch { throw fault(error) }
         try asking(fold)
         finishWrite(.stored(Mark(head)))
         if head.position >= desk.nextCheckpoint {
@@ -124,7 +134,7 @@ extension RunningNode {
         guard mark.position > 0 || before.position == 0 || wasInPair else {
             throw PairFault(
                 "\(log.path) has another history than the pair: give this node an empty directory with "
-                    + "--data-directory, or a restored backup of the pair's log")
+                    + "--data-directory, or a restored backup of the pair's log", isLasting: true)
         }
         let file = try asking { () throws(CutError) in try log.cut(to: Head(mark)) }
         logger.notice(
@@ -170,8 +180,7 @@ extension RunningNode {
         } catch {
             switch error {
             case .log(let error): throw error
-            case .body(let fault):
-                throw .damaged(path: log.path, position: fault.position, what: fault.sentence)
+            case .body(let fault): throw fault.error(in: log)
             }
         }
     }

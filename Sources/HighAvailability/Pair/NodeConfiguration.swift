@@ -29,6 +29,11 @@ public struct NodeConfiguration: Sendable {
 public struct PairFault: Error, Hashable, Sendable {
     /// One sentence.
     public let sentence: String
+    /// Whether the same would fail again, however often it is tried.
+    let isLasting: Bool
 
-    init(_ sentence: String) { self.sentence = sentence }
+    init(_ sentence: String, isLasting: Bool = false) {
+        self.sentence = sentence
+        self.isLasting = isLasting
+    }
 }

@@ -4,6 +4,8 @@ import PairProtocol
 
 /// What a log remembers of its pair: which one it is, and how etcd was seen last.
 struct PairMemory: Codable, Equatable {
+    /// Greater in a version that must not be passed over by those before it; nil is 1.
+    var version: Int?
     var pair: String
     var cluster: UInt64
     var revision: UInt64
@@ -31,7 +33,9 @@ struct PairMemory: Codable, Equatable {
         let bytes: [UInt8]?
         do throws(EventLogError) { bytes = try log.pairMemory() } catch { throw PairFault(error.sentence) }
         guard let bytes else { return nil }
-        guard let memory = try? JSONDecoder().decode(PairMemory.self, from: Data(bytes)) else {
+        guard let memory = try? JSONDecoder().decode(PairMemory.self, from: Data(bytes)),
+            memory.version ?? 1 == 1
+        else {
             throw PairFault(
                 "\(log.path) remembers a pair in words that this version does not know: start a newer one")
         }

@@ -22,6 +22,8 @@ final class Inlet: Sendable {
         }
         node.give(input)
     }
+
+    func refusal(of peer: PairGreeting) -> String? { node.withLock { $0 }?.refusal(of: peer) }
 }
 
 extension RunningNode {
@@ -106,13 +108,15 @@ extension RunningNode {
             return isDue
         }
         guard isDue else { return }
-        var trouble: String?
-        if case .leaderless(let reason) = standing { trouble = reason }
+        var troubles: [String] = []
+        if case .leaderless(let reason) = standing { troubles.append(reason) }
+        if let trouble { troubles.append(trouble) }
         etcd.publish(
             PairMember(
                 name: Conductor.hostName, restAddress: configuration.address,
                 peerAddress: "\(configuration.wire.listen)", version: options.version, role: role,
-                epoch: epoch, end: log.head.position, trouble: trouble,
+                epoch: epoch, end: log.head.position,
+                trouble: troubles.isEmpty ? nil : troubles.joined(separator: "; "),
                 time: Int64(clamping: options.now().microseconds)))
     }
 

@@ -60,6 +60,7 @@ public final class RunningNode: Sendable {
     /// When the leader was heard last.
     let heardAt = Mutex<Duration?>(nil)
     let lastPeer = Mutex<PeerEnclosure?>(nil)
+    let refusal = Mutex<PeerRefusal?>(nil)
     /// What was told of this node last, and when.
     let published = Mutex<(role: PairMember.Role, at: Duration)?>(nil)
     let enclosure: OwnEnclosure
@@ -113,7 +114,8 @@ public final class RunningNode: Sendable {
         self.enclosure = enclosure
         do throws(PairConfigurationError) {
             link = try PairLink(
-                configuration.wire, greeting: greeting, enclosure: { enclosure.bytes }, logger: logger
+                configuration.wire, greeting: greeting, enclosure: { enclosure.bytes },
+                refusal: { inlet.refusal(of: $0) }, logger: logger
             ) { inlet.take($0) }
         } catch { throw PairFault(error.description) }
         self.inlet = inlet
@@ -169,6 +171,8 @@ public final class RunningNode: Sendable {
         case .serve(let epoch):
             guard let conductor = state.conductor else { break }
             state.isServing = true
+            // Who follows now stores what this node writes.
+            refusal.withLock { $0 = nil }
             // From now on the conductor's counts; two that part would take twice the memory.
             table.withLock { $0 = VIMTable() }
             logger.notice("leads the pair", metadata: ["epoch": "\(epoch)"])

@@ -29,8 +29,8 @@ public enum PairEtcdFault: Error, Hashable, Sendable, CustomStringConvertible {
             "'\(name)' cannot be a pair's name. Take 1 to 64 letters, digits, '-', '_' and '.'"
         case .etcd(let fault): fault.description
         case .foreignValue(let key, let value):
-            "the key \(key) of etcd holds '\(value)', which no node of a pair puts there. "
-                + "Give the pair a name that nobody else uses"
+            "the key \(key) of etcd holds '\(value)', which no node of a pair of this version puts there. "
+                + "Give the pair a name that nobody else uses, or, if a later version put it, upgrade this one"
         case .notFounded(let pair): "etcd knows no pair '\(pair)'. Start its first node"
         case .notInSync(let identity):
             "the log \(PairKeys.text(of: identity)) is not in insync, so there is nothing to remove"

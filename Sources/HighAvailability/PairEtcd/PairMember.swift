@@ -59,17 +59,19 @@ public struct PairMember: Hashable, Sendable {
         return JSONValue.object(members).encoded
     }
 
-    /// Nil if it is not what ``encoded`` writes; members that are not known are passed over.
+    /// Nil if it is not what ``encoded`` writes; members that are not known are passed over, and a role that
+    /// is not known reads as standby, since nothing is decided by it.
     init?(encoded bytes: [UInt8]) {
         guard let json = try? JSONValue(json: bytes), let name = json["name"]?.string,
             let restAddress = json["rest_address"]?.string, let peerAddress = json["peer_address"]?.string,
             let version = json["version"]?.string,
-            let role = json["role"]?.string.flatMap(Role.init(rawValue:)),
+            let role = json["role"]?.string,
             let epoch = json["epoch"]?.string.flatMap({ UInt64($0) }),
             let end = json["end"]?.string.flatMap({ UInt64($0) }), case .integer(let time)? = json["time"]
         else { return nil }
         self.init(
-            name: name, restAddress: restAddress, peerAddress: peerAddress, version: version, role: role,
-            epoch: epoch, end: end, trouble: json["trouble"]?.string, time: time)
+            name: name, restAddress: restAddress, peerAddress: peerAddress, version: version,
+            role: Role(rawValue: role) ?? .standby, epoch: epoch, end: end, trouble: json["trouble"]?.string,
+            time: time)
     }
 }

@@ -45,7 +45,9 @@ public struct PairGreeting: Hashable, Sendable {
             return "\(hostName) belongs to the pair '\(pairName)', \(other.hostName) to '\(other.pairName)'"
         }
         if commonVersion(with: other) == nil {
-            return "\(hostName) speaks \(spoken), \(other.hostName) \(other.spoken): none in common"
+            let older = versions.upperBound < other.versions.upperBound ? self : other
+            return "\(hostName) speaks \(spoken), \(other.hostName) \(other.spoken): none in common, upgrade "
+                + "\(older.hostName)"
         }
         if identity == other.identity {
             return
@@ -53,7 +55,9 @@ public struct PairGreeting: Hashable, Sendable {
                 + "or its files were copied"
         }
         if logFormat != other.logFormat {
-            return "\(hostName) stores log format \(logFormat), \(other.hostName) \(other.logFormat)"
+            return
+                "\(hostName) stores log format \(logFormat), \(other.hostName) \(other.logFormat): upgrade "
+                + (logFormat < other.logFormat ? hostName : other.hostName)
         }
         return nil
     }

@@ -12,6 +12,7 @@ public final class PairLink: Sendable {
     private let configuration: PairConfiguration
     private let greeting: PairGreeting
     private let enclosure: @Sendable () -> [UInt8]
+    private let refusal: @Sendable (PairGreeting) -> String?
     private let tls: TLSContexts?
     private let logger: Logger
     private let deliver: @Sendable (PairInput) -> Void
@@ -23,6 +24,8 @@ public final class PairLink: Sendable {
     ///   - greeting: what this node tells the peer of itself.
     ///   - enclosure: takes the place of the greeting's, asked anew for each connection on the link's thread;
     ///     at most ``WireLimits/enclosureByteMax`` bytes. Nil keeps the greeting's.
+    ///   - refusal: why this node does not want that peer for now, in a sentence that is true on both sides;
+    ///     nil if it does. Asked on the link's thread for each greeting that nothing else speaks against.
     ///   - deliver: is told `connected`, then each message as `received`, then `disconnected`, one after the
     ///     other and never two at once, on a thread of the link's own. While it works nothing is read and
     ///     nothing sent, so it must be quick.
@@ -30,7 +33,8 @@ public final class PairLink: Sendable {
     ///   used, or if the greeting has texts that are empty, too long or not printable.
     public init(
         _ configuration: PairConfiguration, greeting: PairGreeting,
-        enclosure: (@Sendable () -> [UInt8])? = nil, logger: Logger,
+        enclosure: (@Sendable () -> [UInt8])? = nil,
+        refusal: @escaping @Sendable (PairGreeting) -> String? = { _ in nil }, logger: Logger,
         deliver: @escaping @Sendable (PairInput) -> Void
     ) throws(PairConfigurationError) {
         try configuration.check()
@@ -43,6 +47,7 @@ public final class PairLink: Sendable {
         self.configuration = configuration
         self.greeting = greeting
         self.enclosure = enclosure ?? { greeting.enclosure }
+        self.refusal = refusal
         self.logger = logger
         self.deliver = deliver
         outbox = Outbox(byteMax: configuration.waitingByteMax)
@@ -50,6 +55,9 @@ public final class PairLink: Sendable {
 
     /// What the peer greeted with; nil while the link does not stand.
     public var peerGreeting: PairGreeting? { outbox.peer }
+
+    /// Why there is no link, as it was seen last; nil while it stands, and before anything failed.
+    public var trouble: String? { outbox.trouble }
 
     /// Sends a message behind those sent before; returns at once, and never calls `deliver`.
     ///
@@ -112,7 +120,7 @@ public final class PairLink: Sendable {
 
     private func makeEngine(on loop: any EventLoop) -> LinkEngine {
         LinkEngine(
-            greeting: greeting, enclosure: enclosure,
+            greeting: greeting, enclosure: enclosure, refusal: refusal,
             dialer: PairDialer(address: configuration.peer, tls: tls?.dialled), outbox: outbox, loop: loop,
             logger: logger, deliver: deliver)
     }

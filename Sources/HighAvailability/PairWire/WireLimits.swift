@@ -27,6 +27,8 @@ public enum WireLimits {
     static let pauseMin = Duration.milliseconds(50)
     /// The longest pause, for the same reason as `connectPatience`.
     static let pauseMax = Duration.seconds(1)
+    /// A link that stood for less says nothing new when it breaks as it did before.
+    static let steadyMin = Duration.seconds(10)
     /// A cut network is noticed after so many seconds without an acknowledgement by the peer's system.
     static let silenceSeconds = 5
 }

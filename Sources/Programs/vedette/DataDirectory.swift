@@ -68,8 +68,7 @@ extension ReadError<ProjectionFault> {
     func sentence(for log: EventLog) -> String {
         switch self {
         case .log(let error): error.sentence
-        case .body(let fault):
-            EventLogError.damaged(path: log.path, position: fault.position, what: fault.sentence).sentence
+        case .body(let fault): fault.error(in: log).sentence
         }
     }
 }

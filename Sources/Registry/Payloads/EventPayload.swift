@@ -19,14 +19,15 @@ extension Event {
     /// - Throws: ``PayloadFault`` if the type or format is unknown to this version, or the bytes are not it.
     public init(type: UInt16, format: UInt8, payload: UnsafeRawBufferPointer) throws(PayloadFault) {
         guard let known = EventType(rawValue: type) else {
-            throw PayloadFault("event type \(type) is unknown to this version")
+            throw PayloadFault("event type \(type) is unknown to this version", isUnknown: true)
         }
         if known == .vimStatusReported {
             self = .vimStatusReported(try StatusReportPayload.decode(format: format, payload))
             return
         }
         guard format == 1 else {
-            throw PayloadFault("\(known.name) has format \(format), unknown to this version")
+            throw PayloadFault(
+                "\(known.name) has format \(format), unknown to this version", isUnknown: true)
         }
         self = try Event(protobuf: known, payload)
     }

@@ -88,7 +88,7 @@ extension Vedette_V1_VIMRegistered {
 extension VIMRegistered {
     init(_ message: Vedette_V1_VIMRegistered) throws(PayloadFault) {
         guard let type = VIMType(rawValue: message.type) else {
-            throw PayloadFault("vim.registered has the unknown VIM type '\(message.type)'")
+            throw PayloadFault("vim.registered has the unknown VIM type '\(message.type)'", isUnknown: true)
         }
         self.init(
             id: VIMID(try uniqueID(message.vimID, "vim.registered")),
@@ -150,7 +150,8 @@ extension Vedette_V1_VIMMonitorAssigned {
 extension VIMMonitorAssigned {
     init(_ message: Vedette_V1_VIMMonitorAssigned) throws(PayloadFault) {
         guard let reason = UInt8(exactly: message.reason).flatMap(AssignmentReason.init(rawValue:)) else {
-            throw PayloadFault("vim.monitor_assigned has the unknown reason \(message.reason)")
+            throw PayloadFault(
+                "vim.monitor_assigned has the unknown reason \(message.reason)", isUnknown: true)
         }
         self.init(
             actionID: MonitorActionID(try uniqueID(message.actionID, "vim.monitor_assigned")), reason: reason,

@@ -38,7 +38,8 @@ struct StatusReportPayload {
         -> VIMStatusReported
     {
         guard format == 1 || format == 2 else {
-            throw PayloadFault("vim.status_reported has format \(format), unknown to this version")
+            throw PayloadFault(
+                "vim.status_reported has format \(format), unknown to this version", isUnknown: true)
         }
         guard bytes.count == (format == 1 ? byteCount : unknownVIMByteCount) else {
             throw PayloadFault("vim.status_reported has \(bytes.count) bytes of payload in format \(format)")
@@ -46,10 +47,11 @@ struct StatusReportPayload {
         let claim = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self))
         guard let status = VIMStatus(rawValue: UInt8(truncatingIfNeeded: claim)), status != .pending else {
             throw PayloadFault(
-                "vim.status_reported has the unknown status \(UInt8(truncatingIfNeeded: claim))")
+                "vim.status_reported has the unknown status \(UInt8(truncatingIfNeeded: claim))",
+                isUnknown: true)
         }
         guard let verdict = ReportVerdict(rawValue: UInt8(truncatingIfNeeded: claim >> 8)) else {
-            throw PayloadFault("vim.status_reported has an unknown verdict")
+            throw PayloadFault("vim.status_reported has an unknown verdict", isUnknown: true)
         }
         return VIMStatusReported(
             actionID: MonitorActionID(uniqueID(bytes, at: 0)), status: status, verdict: verdict,
@@ -112,6 +114,11 @@ extension VIMStatusReported {
 public struct PayloadFault: Error, Hashable, Sendable {
     /// One sentence.
     public let sentence: String
+    /// Whether a later version may know what this one does not; otherwise the bytes are damaged.
+    public let isUnknown: Bool
 
-    init(_ sentence: String) { self.sentence = sentence }
+    init(_ sentence: String, isUnknown: Bool = false) {
+        self.sentence = sentence
+        self.isUnknown = isUnknown
+    }
 }

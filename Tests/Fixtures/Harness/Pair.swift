@@ -12,9 +12,12 @@ package struct RunningPair: Sendable {
     }
 
     /// Runs `vedette pair` for this pair.
-    package func command(_ arguments: [String]) async throws -> FinishedProcess {
+    package func command(
+        _ arguments: [String], build: String = Programs.vedette
+    ) async throws -> FinishedProcess {
         try await runVedette(
-            ["pair"] + arguments + ["--pair", "test", "--etcd", etcd.urls.joined(separator: ",")])
+            ["pair"] + arguments + ["--pair", "test", "--etcd", etcd.urls.joined(separator: ",")],
+            build: build)
     }
 
     /// The node that leads; waits until there is one.
@@ -65,6 +68,26 @@ package struct RunningNode: Sendable {
         try await waitUntilAlive()
     }
 
+    /// Lets it run another build of `vedette` from its next start on.
+    package func use(_ build: String) throws { try RunningNode.link(build, for: dataDirectory) }
+
+    /// The file of the program that runs; nil while none does.
+    package var build: String? {
+        processID.flatMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/exe") }
+    }
+
+    /// What a node runs is a link, which may lead elsewhere when it starts again.
+    @discardableResult
+    fileprivate static func link(_ build: String, for dataDirectory: String) throws -> String {
+        let link = dataDirectory + ".program"
+        try Programs.require(build)
+        if (try? FileManager.default.destinationOfSymbolicLink(atPath: link)) != nil {
+            try FileManager.default.removeItem(atPath: link)
+        }
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: build)
+        return link
+    }
+
     /// Whether it says that it leads.
     package func leads() async -> Bool {
         let reply = try? await ask(address, .get, "/healthz/leader", timeout: .seconds(1))
@@ -103,13 +126,16 @@ package struct RunningNode: Sendable {
 }
 
 /// Runs two `vedette serve --pair` on free loopback ports beside `body`, and stops them afterwards.
+///
+/// - Parameter build: the `vedette` that both run at first.
 @discardableResult
 package func withPair<Result: Sendable>(
     directory: String, etcd: RunningEtcd, arguments: [String] = [], lease: Int = 2,
+    build: String = Programs.vedette,
     _ body: (RunningPair) async throws -> Result
 ) async throws -> Result {
     let ports = try freePorts(count: 4)
-    let nodes = (0..<2).map { number in
+    let nodes = try (0..<2).map { number in
         let data = "\(directory)/node-\(number)"
         let address = "127.0.0.1:\(ports[number])"
         let fixed = [
@@ -120,7 +146,7 @@ package func withPair<Result: Sendable>(
         return RunningNode(
             number: number, address: address, dataDirectory: data,
             program: RestartableProgram(
-                Programs.vedette, fixed + arguments, files: data, log: data + ".log"))
+                try RunningNode.link(build, for: data), fixed + arguments, files: data, log: data + ".log"))
     }
     return try await withProgram(nodes[0].program) {
         try await withProgram(nodes[1].program) {

@@ -11,6 +11,8 @@ package enum Programs {
 
     /// The `vedette` of the same build as this test bundle.
     package static let vedette = built("vedette")
+    /// The `vedette` of the commit before this one, which `tools/test` builds.
+    package static let previousVedette = repository + "/.build/previous/vedette"
     /// The program that embeds one of a pair (Sources/Programs/pair-example).
     package static let pairExample = built("pair-example")
     /// The program that makes load on a conductor of its own (Tests/Fixtures/ConductorLoad).

@@ -116,11 +116,12 @@ package enum Method: String, Sendable {
 
 /// Runs `vedette` to its end, without colours and with no configuration from outside.
 package func runVedette(
-    _ arguments: [String], environment: [String: String?] = [:], limit: Duration = .seconds(120)
+    _ arguments: [String], build: String = Programs.vedette, environment: [String: String?] = [:],
+    limit: Duration = .seconds(120)
 ) async throws -> FinishedProcess {
     let clean: [String: String?] = ["NO_COLOR": "1", "VEDETTE_DATA_DIRECTORY": String?.none]
     return try await run(
-        Programs.vedette, arguments, environment: clean.merging(environment) { $1 }, limit: limit)
+        build, arguments, environment: clean.merging(environment) { $1 }, limit: limit)
 }
 
 /// Runs `vedette serve` on a free port beside `body` and returns what `body` gave with the server's exit

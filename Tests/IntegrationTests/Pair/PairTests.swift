@@ -1,7 +1,6 @@
 // Starts: a real etcd, two `vedette serve --pair`, HAProxy, a stand-in VIM; kills and freezes the nodes.
 import Foundation
 import Harness
-import Synchronization
 import Testing
 
 @Suite("A pair of conductors", .serialized)
@@ -15,7 +14,7 @@ struct PairTests {
             let carried = try await second.register(standInVIM("asked-the-standby", at: endpoint.url))
             try await waitForStatus("REACHABLE", of: [known, carried], on: pair)
             try await second.expect(stale: [known, carried])
-            try await waitForSync(pair)
+            try await pair.waitForSync()
             let actions = try await actionIDs(of: [known, carried], on: first)
 
             // A planned stop hands the lead over; nobody waits for a lease.
@@ -26,14 +25,14 @@ struct PairTests {
 
             // The one that was away catches up, and leads again when the other is killed.
             try await first.start()
-            try await waitForSync(pair)
+            try await pair.waitForSync()
             try await second.kill9()
             let fourth = try await first.register(standInVIM("after-the-kill", at: endpoint.url))
             try await second.start()
             let all = [known, carried, third, fourth]
             try await waitForStatus("REACHABLE", of: all, on: pair)
-            try await waitForSync(pair)
-            try await expectOneHistory(pair)
+            try await pair.waitForSync()
+            try await pair.expectOneHistory()
             for id in all { try await expectNoAlarm(id, on: first) }
         }
     }
@@ -61,16 +60,14 @@ struct PairTests {
                         try await acknowledged.waitForMore(20)
                         try leader.thaw()
                     }
-                    try await waitForSync(pair)
+                    try await pair.waitForSync()
                 }
                 acknowledged.end()
                 try await group.waitForAll()
             }
-            let stored = try await pair.leader().request(.get, "/v1.0/vims").json()["vims"].array
-            let names = Dictionary(stored.map { ($0["name"].string ?? "", $0["id"].string ?? "") }) { $1 }
-            for (name, id) in acknowledged.all { #expect(names[name] == id, "\(name)") }
+            try await acknowledged.expectAll(in: pair)
             #expect(acknowledged.all.count > 100)
-            try await expectOneHistory(pair)
+            try await pair.expectOneHistory()
         }
     }
 
@@ -80,21 +77,53 @@ struct PairTests {
             let first = try await pair.leader()
             let second = pair.other(than: first)
             let known = try await first.register(standInVIM("before", at: endpoint.url))
-            try await waitForSync(pair)
+            try await pair.waitForSync()
             // The one that took the key over from the other hands it on.
             try await first.kill9()
             try FileManager.default.removeItem(atPath: first.dataDirectory)
             let later = try await second.register(standInVIM("while-it-was-away", at: endpoint.url))
             try await first.start()
-            try await waitForSync(pair)
+            try await pair.waitForSync()
             try await second.stop()
             try await eventually("the one with the new disk leads") { await first.leads() }
             try await waitForStatus("REACHABLE", of: [known, later], on: pair)
             let verified = try await first.vedette("audit", "verify")
             #expect(verified.output.contains("2 data keys opened with the master key"), "\(verified.output)")
             try await second.start()
-            try await waitForSync(pair)
-            try await expectOneHistory(pair)
+            try await pair.waitForSync()
+            try await pair.expectOneHistory()
+        }
+    }
+
+    @Test("A node with nothing joins a leader whose old events are archived, and leads with all of them")
+    func archived() async throws {
+        try await withNodes { pair, endpoint in
+            let first = try await pair.leader()
+            let second = pair.other(than: first)
+            var known: [String] = []
+            for number in 0..<3 {
+                known.append(try await first.register(standInVIM("cold-\(number)", at: endpoint.url)))
+            }
+            try await waitForStatus("REACHABLE", of: known, on: pair)
+            try await pair.waitForSync()
+            let archived = try await first.vedette("archive", "--before", "0s", "--json")
+            try #require(archived.exitCode == 0, "\(archived.errorOutput)")
+            #expect(try JSON(text: archived.output)["events"].integer ?? 0 > 6)
+            known.append(try await first.register(standInVIM("hot", at: endpoint.url)))
+
+            try await second.stop()
+            try FileManager.default.removeItem(atPath: second.dataDirectory)
+            try await second.start()
+            try await pair.waitForSync()
+            try await pair.expectOneHistory()
+            try await first.stop()
+            try await eventually("the one that joined leads") { await second.leads() }
+            try await waitForStatus("REACHABLE", of: known, on: pair)
+            // And the archive's owner follows it.
+            known.append(try await second.register(standInVIM("later", at: endpoint.url)))
+            try await first.start()
+            try await pair.waitForSync()
+            try await pair.expectOneHistory()
         }
     }
 
@@ -127,7 +156,7 @@ struct PairTests {
                     let done = try await pair.command(["rejoin"] + directories)
                     #expect(done.exitCode == 0, "\(done.errorOutput)")
                     try await other.start()
-                    try await waitForSync(pair)
+                    try await pair.waitForSync()
                     #expect(try await other.vedette("audit", "verify").exitCode == 0)
                     try await leader.kill9()
                     try await eventually("the other one leads alone") { await other.leads() }
@@ -148,7 +177,7 @@ struct PairTests {
         try await withTemporaryDirectory { directory in
             try await withEtcd(directory: directory) { etcd in
                 let data = try await withPair(directory: directory, etcd: etcd) { pair in
-                    try await waitForSync(pair)
+                    try await pair.waitForSync()
                     return pair.nodes.map(\.dataDirectory)
                 }
                 for directory in data {
@@ -201,12 +230,12 @@ struct PairTests {
                 }
                 for number in 0..<5 { try await register("before-\(number)") }
                 #expect(!second.logText.contains("path=/v1.0"))
-                try await waitForSync(pair)
+                try await pair.waitForSync()
                 try await first.kill9()
                 try await eventually("the other one leads") { await second.leads() }
                 for number in 0..<5 { try await register("after-\(number)") }
                 try await first.start()
-                try await waitForSync(pair)
+                try await pair.waitForSync()
                 try await register("at-last")
                 let listed = try await ask("127.0.0.1:\(port)", .get, "/v1.0/vims").json()["vims"].array
                 #expect(Set(listed.compactMap { $0["name"].string }) == Set(names))
@@ -270,14 +299,6 @@ struct PairTests {
         }
     }
 
-    /// Waits until both nodes are members of `insync`.
-    private func waitForSync(_ pair: RunningPair) async throws {
-        try await eventually("both nodes are in sync") {
-            let status = try await pair.status()
-            return status["in_sync"].integer == 2
-        }
-    }
-
     private func actionIDs(of ids: [String], on node: RunningNode) async throws -> [String] {
         var actions: [String] = []
         for id in ids {
@@ -292,18 +313,6 @@ struct PairTests {
         #expect(history.output.contains("REACHABLE"), "\(history.output)\(history.errorOutput)")
         #expect(!history.output.contains("UNREACHABLE"), "\(history.output)")
     }
-
-    /// Both logs are whole, and the same up to where the shorter one ends.
-    private func expectOneHistory(_ pair: RunningPair) async throws {
-        for node in pair.nodes {
-            let verified = try await node.vedette("audit", "verify")
-            #expect(verified.exitCode == 0, "\(verified.output)\(verified.errorOutput)")
-        }
-        var events: [[String]] = []
-        for node in pair.nodes { events.append(try await node.vedette("audit", "log").lines) }
-        let count = min(events[0].count, events[1].count)
-        #expect(count > 0 && events[0].prefix(count) == events[1].prefix(count))
-    }
 }
 
 extension RunningNode {
@@ -316,35 +325,5 @@ extension RunningNode {
                 return reply.status == 200 && reply.headers["vedette-staleness"].flatMap(Double.init) != nil
             }
         }
-    }
-}
-
-/// What callers were told that it was done.
-private final class Acknowledged: Sendable {
-    private let names = Mutex<[String: String]>([:])
-    private let isOver = Atomic<Bool>(false)
-
-    /// The ids of registered VIMs by their names.
-    var all: [String: String] { names.withLock { $0 } }
-
-    func end() { isOver.store(true, ordering: .relaxed) }
-
-    /// Registers one VIM after the other, at either node, until it is over; failures leave the outcome open.
-    func call(_ pair: RunningPair, as caller: Int, at endpoint: String) async {
-        var number = 0
-        while !isOver.load(ordering: .relaxed) {
-            number += 1
-            let name = "vim-\(caller)-\(number)"
-            do {
-                let id = try await pair.nodes[number % 2].register(
-                    standInVIM(name, at: endpoint), timeout: .seconds(5))
-                names.withLock { $0[name] = id }
-            } catch { try? await Task.sleep(for: .milliseconds(20)) }
-        }
-    }
-
-    func waitForMore(_ count: Int) async throws {
-        let before = all.count
-        try await eventually("\(count) more registrations are acknowledged") { all.count >= before + count }
     }
 }

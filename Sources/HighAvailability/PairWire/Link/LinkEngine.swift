@@ -7,6 +7,7 @@ import PairProtocol
 final class LinkEngine {
     private let ownGreeting: PairGreeting
     private let enclosure: @Sendable () -> [UInt8]
+    private let refusal: @Sendable (PairGreeting) -> String?
     /// What this node says of itself on a connection that begins now.
     var greeting: PairGreeting {
         var greeting = ownGreeting
@@ -20,6 +21,9 @@ final class LinkEngine {
     private let logger: Logger
     private let clockStart = ContinuousClock.now
     private var told: ToldOnce
+    /// When the link stood last, and whether its break was told before, so that its return is not told, too.
+    private var beganAt = Duration.zero
+    private var isQuiet = false
     private var state = LinkState()
     private var connections: [Int: PairConnection] = [:]
     private var connectionCount = 0
@@ -27,12 +31,14 @@ final class LinkEngine {
     private var isStopped = false
 
     init(
-        greeting: PairGreeting, enclosure: @escaping @Sendable () -> [UInt8], dialer: PairDialer,
-        outbox: Outbox, loop: any EventLoop, logger: Logger,
+        greeting: PairGreeting, enclosure: @escaping @Sendable () -> [UInt8],
+        refusal: @escaping @Sendable (PairGreeting) -> String?, dialer: PairDialer, outbox: Outbox,
+        loop: any EventLoop, logger: Logger,
         deliver: @escaping @Sendable (PairInput) -> Void
     ) {
         ownGreeting = greeting
         self.enclosure = enclosure
+        self.refusal = refusal
         self.dialer = dialer
         self.outbox = outbox
         self.loop = loop
@@ -81,8 +87,10 @@ final class LinkEngine {
     /// Why this node cannot be the peer; nil if it can.
     func refusal(of peer: PairGreeting, _ direction: PairConnection.Direction) -> String? {
         if let refusal = ownGreeting.refusal(of: peer) { return refusal }
-        guard direction == .accepted, !state.mayAccept(peer.identity) else { return nil }
-        return "\(ownGreeting.hostName) is connected to another node at \(dialer.address)"
+        if direction == .accepted, !state.mayAccept(peer.identity) {
+            return "\(ownGreeting.hostName) is connected to another node at \(dialer.address)"
+        }
+        return refusal(peer)
     }
 
     /// Both have greeted on this connection.
@@ -135,7 +143,8 @@ final class LinkEngine {
             case .begin: begin()
             case .end:
                 outbox.close()
-                logger.warning("the pair's peer is gone", metadata: ["reason": "\(reason)"])
+                if now - beganAt > WireLimits.steadyMin { told.forget() }
+                isQuiet = !told.warn("the pair's peer is gone: \(reason)")
                 deliver(.disconnected)
             }
         }
@@ -143,13 +152,17 @@ final class LinkEngine {
 
     private func begin() {
         guard let peer = state.dialled.flatMap({ connections[$0.number]?.peer }) else { return }
-        told.forget()
+        beganAt = now
+        outbox.trouble = nil
         outbox.open(for: peer)
-        logger.notice(
-            "the pair's peer is there",
-            metadata: [
-                "host": "\(peer.hostName)", "log": "\(peer.identity)", "version": "\(peer.programVersion)",
-            ])
+        if !isQuiet {
+            logger.notice(
+                "the pair's peer is there",
+                metadata: [
+                    "host": "\(peer.hostName)", "log": "\(peer.identity)",
+                    "version": "\(peer.programVersion)",
+                ])
+        }
         deliver(.connected)
         state.accepted.flatMap { connections[$0.number] }?.resume()
     }
@@ -175,14 +188,19 @@ final class LinkEngine {
     }
 
     private func tellFailure(_ reason: String) {
-        told.warn("no connection to the pair's peer at \(dialer.address): \(reason)")
+        tell("no connection to the pair's peer at \(dialer.address): \(reason)")
+    }
+
+    private func tell(_ sentence: String) {
+        outbox.trouble = sentence
+        told.warn(sentence)
     }
 
     /// The link needs both connections, and only the peer can make the other one.
     private func expectPeer(behind number: Int) {
         _ = loop.assumeIsolated().scheduleTask(in: WireLimits.greetingPatience) {
             guard self.state.dialled?.number == number, !self.state.isConnected else { return }
-            self.told.warn(
+            self.tell(
                 "the pair's peer answers at \(self.dialer.address), but does not reach this node in its turn")
         }
     }

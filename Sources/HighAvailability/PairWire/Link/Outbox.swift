@@ -16,12 +16,19 @@ final class Outbox: Sendable {
     }
 
     private let state = Mutex(State())
+    private let lastTrouble = Mutex<String?>(nil)
     private let byteMax: Int
 
     init(byteMax: Int) { self.byteMax = byteMax }
 
     /// The peer, while the link stands.
     var peer: PairGreeting? { state.withLock { $0.peer } }
+
+    /// Why the link does not stand, for people.
+    var trouble: String? {
+        get { lastTrouble.withLock { $0 } }
+        set { lastTrouble.withLock { $0 = newValue } }
+    }
 
     /// Says how the event loop is woken; nil when it ends.
     func connect(wake: (@Sendable () -> Void)?) { state.withLock { $0.wake = wake } }

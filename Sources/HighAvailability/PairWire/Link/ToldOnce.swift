@@ -1,6 +1,7 @@
 import Logging
 
-/// A log that says each sentence once, until the link stands: what fails at each retry would fill it.
+/// A log that says each sentence once, until the link has stood for a while: what fails at each retry would
+/// fill it.
 struct ToldOnce {
     private let logger: Logger
     private var told: Set<String> = []
@@ -9,9 +10,13 @@ struct ToldOnce {
 
     init(logger: Logger) { self.logger = logger }
 
-    mutating func warn(_ sentence: String) {
+    /// Says it; false if it was said before.
+    @discardableResult
+    mutating func warn(_ sentence: String) -> Bool {
         if told.count >= ToldOnce.toldMax { told = [] }
-        if told.insert(sentence).inserted { logger.warning("\(sentence)") }
+        guard told.insert(sentence).inserted else { return false }
+        logger.warning("\(sentence)")
+        return true
     }
 
     mutating func forget() { told = [] }

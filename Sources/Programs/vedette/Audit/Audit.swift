@@ -99,8 +99,7 @@ struct AuditLog: AsyncParsableCommand {
             switch error {
             case .log(let error): throw Failure(error.sentence)
             case .body(let fault):
-                throw Failure(
-                    EventLogError.damaged(path: log.path, position: next - 1, what: fault.sentence).sentence)
+                throw Failure(ProjectionFault(position: next - 1, fault).error(in: log).sentence)
             }
         }
         return next

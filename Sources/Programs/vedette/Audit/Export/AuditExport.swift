@@ -68,7 +68,7 @@ struct AuditExport: AsyncParsableCommand {
                 if let stream, event.envelope.stream != stream { return true }
                 let placed: PlacedEvent
                 do throws(PayloadFault) { placed = try PlacedEvent(event) } catch {
-                    throw ProjectionFault(position: event.position, error.sentence)
+                    throw ProjectionFault(position: event.position, error)
                 }
                 let id = table.vimID(ofStream: placed.stream) ?? placed.event.namedVIM
                 body(

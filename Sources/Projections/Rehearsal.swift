@@ -1,0 +1,61 @@
+public import EventLog
+import Registry
+
+/// Batches that a table could take in, found out without changing it.
+///
+/// It costs what the batches hold, not what the table does: only the VIMs that they change stand beside it.
+public struct Rehearsal {
+    private var position: UInt64
+    private var streamCount: Int
+    private var changed: [UInt32: VIM] = [:]
+
+    /// Nothing was taken in beyond what the table has.
+    public init(on table: borrowing VIMTable) {
+        position = table.position
+        streamCount = table.streamCount
+    }
+
+    /// Takes in the next batch; the table must still be the one it began with.
+    ///
+    /// - Throws: ``ProjectionFault`` at the first event that ``VIMTable/apply(_:upTo:)`` would not take in.
+    public mutating func take(
+        _ batch: BatchView, on table: borrowing VIMTable
+    ) throws(ProjectionFault) {
+        var events = batch.events
+        while true {
+            let next: RecordedEvent?
+            do throws(FormatFault) { next = try events.next() } catch {
+                throw ProjectionFault(position: batch.firstPosition, error.sentence)
+            }
+            guard let event = next else { return }
+            guard event.position == position + 1 else {
+                throw ProjectionFault(position: event.position, "it follows position \(position)")
+            }
+            try take(event, on: table)
+            position = event.position
+        }
+    }
+
+    private mutating func take(
+        _ event: RecordedEvent, on table: borrowing VIMTable
+    ) throws(ProjectionFault) {
+        let (envelope, stream) = (event.envelope, event.envelope.stream)
+        let placed: PlacedEvent
+        do throws(PayloadFault) {
+            if envelope.type == EventType.vimStatusReported.rawValue {
+                // Nearly all events: nothing but their own bytes, and that there is such a VIM, can be wrong.
+                _ = try VIMStatusReported(format: envelope.format, payload: event.payload)
+                if Int(stream) <= streamCount { return }
+            }
+            placed = try PlacedEvent(event)
+        } catch { throw ProjectionFault(position: event.position, error) }
+        guard Int(stream) <= streamCount + 1 else {
+            throw ProjectionFault(
+                position: event.position, "stream \(stream) skips stream \(streamCount + 1)")
+        }
+        guard stream > 0 else { return try VIMTable.expectOutsideVIMs(placed) }
+        let before = changed[stream] ?? table.vim(ofStream: stream)
+        changed[stream] = try VIMTable.outcome(of: placed, on: before)
+        if before == nil { streamCount += 1 }
+    }
+}
