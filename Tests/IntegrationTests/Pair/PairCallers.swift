@@ -90,7 +90,9 @@ final class PairCallers: Sendable {
         var attempt = 0
         while isGoingOn {
             attempt += 1
-            guard case .registered(let vim) = await register("\(name)-\(attempt)", at: attempt) else { continue }
+            guard case .registered(let vim) = await register("\(name)-\(attempt)", at: attempt) else {
+                continue
+            }
             let actions = KnownActions()
             await withDiscardingTaskGroup { tasks in
                 tasks.addTask { await self.move(vim, name, actions) }

@@ -46,7 +46,10 @@ extension PairSite {
         case .nodesParted:
             try await during([.init([leader.place], [standby.place])]) { try await waitForSync(1) }
         case .leaderWithoutEtcd:
-            try await during([.init([leader.place], etcdPlaces)]) { try await waitForNoSign(of: leader) }
+            try await during([.init([leader.place], etcdPlaces)]) {
+                try await waitForNoSign(of: leader)
+                try await waitForAnswer(of: standby)
+            }
         case .standbyWithoutEtcd:
             try await during([.init([standby.place], etcdPlaces)]) { try await waitForNoSign(of: standby) }
         case .leaderAlone:
@@ -117,6 +120,14 @@ extension PairSite {
             return !status["nodes"].array.contains {
                 $0["api"].string == node.address
             }
+        }
+    }
+
+    /// Waits until a node answers callers, be it that the other one answers for it.
+    private func waitForAnswer(of node: RunningNode) async throws {
+        try await eventually("node \(node.number) answers", limit: .seconds(60)) {
+            let reply = try? await node.request(.get, "/v1.0/vims?name=nobody", timeout: PairCallers.patience)
+            return reply?.status == 200
         }
     }
 

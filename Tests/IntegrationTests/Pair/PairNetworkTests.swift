@@ -20,6 +20,8 @@ struct PairNetworkTests {
                 try await site.callers.waitForMore(100)
                 for _ in 0..<rounds {
                     for fault in PairFault.allCases {
+                        // Tells which one it was if nothing follows.
+                        print("PairNetworkTests: \(fault.rawValue)")
                         table.begin(fault.rawValue)
                         try await site.undergo(fault)
                     }

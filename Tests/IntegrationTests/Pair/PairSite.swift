@@ -33,6 +33,7 @@ struct PairSite: Sendable {
 
 /// HAProxy beside the test, with the file that is shipped.
 struct RunningBalancer: Sendable {
+    let place: Place
     let address: String
     let process: RunningProcess
 
@@ -139,6 +140,6 @@ private func withBalancer(
         ], log: directory + "/haproxy.log"
     ) { process in
         try await eventually("HAProxy takes connections") { isListening(port, at: place) }
-        try await body(RunningBalancer(address: address, process: process))
+        try await body(RunningBalancer(place: place, address: address, process: process))
     }
 }
