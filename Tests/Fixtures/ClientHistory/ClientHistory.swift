@@ -1,9 +1,9 @@
 /// What the callers of a pair saw, to be held against the log that survived.
 ///
-/// The log's order is the order in which everything happened. It explains the history if each answered call can
-/// be given a point of it that fits its answer and lies behind the points of all calls that were answered before
-/// it began: linearizability, where the order of the writes is known. A write's point is its event; a read's is
-/// the earliest that fits, which leaves most room to those that follow.
+/// The log's order is the order in which everything happened. It explains the history if each answered call
+/// can be given a point of it that fits its answer and lies behind the points of all calls that were answered
+/// before it began: linearizability, where the order of the writes is known. A write's point is its event; a
+/// read's is the earliest that fits, which leaves most room to those that follow.
 package struct ClientHistory: Sendable {
     package var calls: [Call]
 
@@ -32,7 +32,7 @@ package struct ClientHistory: Sendable {
         return violations
     }
 
-    /// The longest time in which no answer came to the calls that pass, of those that ended from `start` to `end`.
+    /// The longest time between two moments in which no call that passes was answered.
     package func longestSilence(
         from start: Duration, to end: Duration, of isMeant: (Call) -> Bool = { _ in true }
     ) -> Duration {

@@ -1,6 +1,6 @@
 /// The log, by what calls are looked up by.
 struct LogIndex {
-    /// From one position to the next a VIM had one description (nil: it was not registered) or wanted one action.
+    /// A VIM's description, or wanted action, from one position to the next; nil is none: it is not there.
     struct Span<Value> {
         var from: Int
         /// The position from which on it is another one.

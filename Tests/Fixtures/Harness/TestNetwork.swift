@@ -69,7 +69,7 @@ package struct TestNetwork: Sendable {
 
 /// Makes a network beside `body`, and removes it afterwards with whatever still runs there.
 ///
-/// One at a time in this process; other processes may have theirs. What one left that was killed is removed, too.
+/// One at a time in this process; other processes may have theirs. What a killed one left is removed, too.
 package func withNetwork<Result: Sendable>(
     of hosts: [String], _ body: (TestNetwork) async throws -> Result
 ) async throws -> Result {
@@ -87,8 +87,8 @@ package func withNetwork<Result: Sendable>(
     } else {
         result = .failure(
             HarnessError(
-                "no network namespaces can be made here: this needs root with CAP_SYS_ADMIN and CAP_NET_ADMIN "
-                    + "and a kernel with veth and bridge; ip says: \(made.errorOutput)"))
+                "no network namespaces can be made here: this needs root with CAP_SYS_ADMIN and "
+                    + "CAP_NET_ADMIN, and a kernel with veth and bridge; ip says: \(made.errorOutput)"))
     }
     let removed = try await Harness.run(script, ["remove", "\(run)"])
     let value = try result.get()

@@ -13,11 +13,14 @@ struct FaultTable {
     /// No fault any more.
     mutating func end() { phases.append(("", recorder.now)) }
 
-    /// A line for each fault: acknowledged, lost, stale, the longest time without an acknowledgement.
+    /// A line for each fault.
+    ///
+    /// How many calls were acknowledged, and what of that was lost or stale; the longest times without an
+    /// acknowledgement; how many calls were not answered.
     func text(_ history: ClientHistory, _ violations: [Violation]) -> String {
         var lines = [
-            "| fault | acknowledged | lost | stale | s without a write | s without a report |",
-            "|---|---|---|---|---|---|",
+            "| fault | acknowledged | lost | stale | s without a write | s without a report | unanswered |",
+            "|---|---|---|---|---|---|---|",
         ]
         for (phase, next) in zip(phases, phases.dropFirst()) {
             let (start, end) = (phase.start, next.start)
@@ -32,9 +35,10 @@ struct FaultTable {
                 $0.isAcknowledgedWrite && $0.isReport
             }
             let acknowledged = history.calls.count { isMeant($0) && $0.isAcknowledgedWrite }
+            let unanswered = history.calls.count { isMeant($0) && !$0.isAnswered }
             let cells = [
                 phase.name, "\(acknowledged)", "\(count(.lost))", "\(count(.stale))", seconds(writes),
-                seconds(reports),
+                seconds(reports), "\(unanswered)",
             ]
             lines.append("| " + cells.joined(separator: " | ") + " |")
         }

@@ -9,8 +9,9 @@ import Synchronization
 
 /// Callers of a pair at work, each of whose calls is noted.
 ///
-/// They call whether or not the calls before were answered: what waits holds up nobody else. Some VIMs live for a
-/// few calls; others stay, are moved again and again, and reported on, also by actions whose time is over.
+/// They call whether or not the calls before were answered: what waits holds up nobody else. Some VIMs live
+/// for a few calls; others stay, are moved again and again, and reported on, also by actions whose time is
+/// over.
 final class PairCallers: Sendable {
     static let patience = Duration.seconds(4)
     private static let lifePause = Duration.milliseconds(100)
@@ -48,7 +49,7 @@ final class PairCallers: Sendable {
         }
     }
 
-    /// Waits until so many calls that begin from now on are acknowledged, of writes over HTTP and of reports each.
+    /// Waits until so many writes over HTTP and so many reports that begin from now on are acknowledged.
     func waitForMore(_ count: Int = 20) async throws {
         let start = recorder.now
         try await eventually("\(count) more writes are acknowledged") {
@@ -193,7 +194,8 @@ final class PairCallers: Sendable {
         return .shown(vim["description"].string ?? "")
     }
 
-    /// That there is no such VIM is an answer; from 500 on nobody knows; and all else nobody here has deserved.
+    /// That there is no such VIM is an answer; from 500 on nobody knows; and all else nobody here has
+    /// deserved.
     private func refusal(_ reply: Reply) -> Answer {
         switch reply.status {
         case 404: .absent

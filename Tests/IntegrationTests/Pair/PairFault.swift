@@ -10,11 +10,13 @@ enum PairFault: String, CaseIterable {
     case nodesParted = "nodes parted, both reach etcd"
     case leaderWithoutEtcd = "leader cut off from etcd"
     case standbyWithoutEtcd = "standby cut off from etcd"
+    case leaderApart = "leader cut off from standby and etcd, not from callers"
     case leaderAlone = "leader cut off from everything"
     case allWaysCut = "nodes parted, neither reaches etcd"
     case leaderUnheard = "what the leader says to the standby is lost"
     case standbyUnheard = "what the standby says to the leader is lost"
     case etcdMajorityLost = "majority of etcd lost, and back"
+    case leaderKilledWithoutEtcd = "leader killed while etcd has no majority"
     case leaderDiskFull = "disk full on the leader"
     case standbyDiskFull = "disk full on the standby"
     case bothKilledLeaderFirst = "both killed, the leader started first"
@@ -52,6 +54,10 @@ extension PairSite {
             }
         case .standbyWithoutEtcd:
             try await during([.init([standby.place], etcdPlaces)]) { try await waitForNoSign(of: standby) }
+        case .leaderApart:
+            try await during([.init([leader.place], etcdPlaces + [standby.place])]) {
+                try await waitForLead(of: standby)
+            }
         case .leaderAlone:
             let others = etcdPlaces + [standby.place, balancer.place, network.here]
             try await during([.init([leader.place], others)]) { try await waitForLead(of: standby) }
@@ -64,7 +70,21 @@ extension PairSite {
             try await during([.init([standby.place], [leader.place], isOneWay: true)]) {
                 try await waitForSync(1)
             }
-        case .etcdMajorityLost: try await loseEtcd()
+        case .etcdMajorityLost:
+            try await withoutEtcd {
+                // Two in sync need etcd for nothing that they acknowledge.
+                try await callers.waitForMore()
+                try await Task.sleep(for: PairSite.longTime)
+                try await callers.waitForMore()
+            }
+        case .leaderKilledWithoutEtcd:
+            try await withoutEtcd {
+                try await leader.kill9()
+                try await expectNoAnswers()
+            }
+            try await waitForLead(of: standby)
+            try await callers.waitForMore()
+            try await leader.start()
         case .leaderDiskFull:
             try await fill(leader) { try await waitForLead(of: standby) }
         case .standbyDiskFull:
@@ -76,6 +96,14 @@ extension PairSite {
         try await waitForSync(2)
         try await callers.waitForMore()
         try await balancer.expectLeaderAlone(try await pair.leader())
+    }
+
+    /// Expects that no call that begins from now on is answered, for a long time.
+    private func expectNoAnswers() async throws {
+        let start = callers.recorder.now
+        try await Task.sleep(for: PairSite.longTime)
+        let answered = callers.recorder.count(from: start)
+        #expect(answered == 0)
     }
 
     // MARK: The network
@@ -143,6 +171,7 @@ extension PairSite {
             return !someLead.contains(true)
         }
         try await Task.sleep(for: PairSite.longTime)
+        // The lease and the promise stood for a while, so there were reads.
         let acknowledged = callers.recorder.count(from: start) { $0.isAcknowledgedWrite }
         #expect(acknowledged == 0)
         try await mend(cuts)
@@ -150,13 +179,11 @@ extension PairSite {
 
     // MARK: etcd
 
-    private func loseEtcd() async throws {
+    /// Kills two of etcd's three members, and starts them again after `body`.
+    private func withoutEtcd(_ body: () async throws -> Void) async throws {
         for node in etcd.nodes.dropFirst() { try await node.kill9() }
         try await eventually("etcd has no majority") { await !etcd.nodes[0].isHealthy() }
-        // Two in sync need etcd for nothing that they acknowledge.
-        try await callers.waitForMore()
-        try await Task.sleep(for: PairSite.longTime)
-        try await callers.waitForMore()
+        try await body()
         for node in etcd.nodes.dropFirst() { try await node.start() }
         try await etcd.waitUntilHealthy()
     }
@@ -196,11 +223,8 @@ extension PairSite {
         try await waitForSync(1)
         try await callers.waitForMore()
         try await leader.kill9()
-        let start = callers.recorder.now
         try await standby.start()
-        try await Task.sleep(for: PairSite.longTime)
-        let answered = callers.recorder.count(from: start)
-        #expect(answered == 0)
+        try await expectNoAnswers()
         #expect(await !standby.leads())
         try await leader.start()
     }
