@@ -95,7 +95,7 @@ extension PairSite {
         }
         try await waitForSync(2)
         try await callers.waitForMore()
-        try await balancer.expectLeaderAlone(try await pair.leader())
+        try await balancer.waitForLeaderAlone(of: pair)
     }
 
     /// Expects that no call that begins from now on is answered, for a long time.

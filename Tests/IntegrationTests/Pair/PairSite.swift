@@ -1,6 +1,5 @@
 import Foundation
 import Harness
-import Testing
 
 /// A pair on a network of its own, with all that it needs, and callers.
 struct PairSite: Sendable {
@@ -37,13 +36,12 @@ struct RunningBalancer: Sendable {
     let address: String
     let process: RunningProcess
 
-    /// Waits until it asks the leader, and expects that it then asks nobody else.
-    func expectLeaderAlone(_ leader: RunningNode) async throws {
-        let name = leader.number == 0 ? "leader/one" : "leader/two"
-        try await eventually("the balancer asks the leader") { try await serverOfOne() == name }
-        for _ in 0..<5 {
-            let server = try await serverOfOne()
-            #expect(server == name)
+    /// Waits until it asks the leader, and nobody else, again and again.
+    func waitForLeaderAlone(of pair: RunningPair) async throws {
+        try await eventually("the balancer asks the leader alone") {
+            let name = try await pair.leader().number == 0 ? "leader/one" : "leader/two"
+            for _ in 0..<5 { guard try await serverOfOne() == name else { return false } }
+            return true
         }
     }
 
