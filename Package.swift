@@ -276,8 +276,12 @@ let package = Package(
         .target(
             name: "Harness", dependencies: [asyncHTTPClient, nioCore, nioHTTP1, subprocess],
             path: "Tests/Fixtures/Harness", swiftSettings: settings),
+        .target(name: "ClientHistory", path: "Tests/Fixtures/ClientHistory", swiftSettings: settings),
+        tests("ClientHistoryTests", ["ClientHistory"]),
         tests("HouseTests", []),
-        tests("IntegrationTests", ["Harness", "OsloMessaging", "AMQP", "Encodings", logging]),
+        tests(
+            "IntegrationTests",
+            ["Harness", "ClientHistory", "OsloMessaging", "AMQP", "Encodings", logging]),
         tests(
             "FaultTests",
             ["Harness", "Recording", "Registry", "EventLog", "Projections", "Conductor", "Backups", logging]),

@@ -80,30 +80,4 @@ struct FullDiskTests {
         vim["description"] = .string(String(repeating: "x", count: 20_000))
         return .object(vim)
     }
-
-}
-
-func withTmpfs(_ path: String, megabytes: Int, _ body: () async throws -> Void) async throws {
-    let mounted = try await run("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=\(megabytes)m", "tmpfs", path])
-    guard mounted.exitCode == 0 else { throw HarnessError("mount: \(mounted.errorOutput)") }
-    do {
-        try await body()
-    } catch {
-        _ = try await run("/usr/bin/umount", ["--lazy", path])
-        throw error
-    }
-    let unmounted = try await run("/usr/bin/umount", [path])
-    #expect(unmounted.exitCode == 0, "\(unmounted.errorOutput)")
-}
-
-/// Whether this process may mount; tried for real, since root in a container may not.
-func canMount() async -> Bool {
-    let isPossible = try? await withTemporaryDirectory { directory in
-        var isPossible = false
-        do {
-            try await withTmpfs(directory, megabytes: 1) { isPossible = true }
-        } catch is HarnessError {}
-        return isPossible
-    }
-    return isPossible ?? false
 }

@@ -19,8 +19,12 @@ extension RunningNode {
         let (core, isServing) = state.withLock { ($0.core, $0.isServing) }
         if isServing, core.mayRead(at: now) { return .leads }
         if isServing { return .leaderless("this node cannot reach its partner, nor etcd") }
-        let silence = heardAt.withLock { $0 }.map { now - $0 }
+        let hearing = hearing.withLock { $0 }
+        let silence = hearing.last.map { now - $0 }
         guard let leader = core.view?.leader, leader.identity != identity else {
+            if hearing.isOfKeylessLeader(at: now, settings) {
+                return .follows(leader: peerAddress, silence: silence)
+            }
             if let fault = core.etcdFault { return .leaderless(fault) }
             return .leaderless("the lead is not taken")
         }

@@ -17,7 +17,7 @@ final class Inlet: Sendable {
     func take(_ input: PairInput) {
         guard let node = node.withLock({ $0 }) else { return }
         switch input {
-        case .received(.ping), .received(.batch): node.heardAt.withLock { $0 = RunningNode.now }
+        case .received(.ping), .received(.batch): node.hearLeader()
         default: break
         }
         node.give(input)

@@ -57,8 +57,8 @@ public final class RunningNode: Sendable {
     /// The fold of the log up to its head, while this node follows.
     let table: Mutex<VIMTable>
     let bell = Doorbell()
-    /// When the leader was heard last.
-    let heardAt = Mutex<Duration?>(nil)
+    /// When the leader was heard.
+    let hearing = Mutex(Hearing())
     let lastPeer = Mutex<PeerEnclosure?>(nil)
     let refusal = Mutex<PeerRefusal?>(nil)
     /// What was told of this node last, and when.

@@ -162,11 +162,12 @@ package func freePorts(count: Int) throws -> [Int] {
 
 private let givenPorts = Mutex<Set<Int>>([])
 
-/// Whether somebody takes connections on a port of 127.0.0.1.
-package func isListening(_ port: Int) -> Bool {
+/// Whether somebody takes connections on a port.
+package func isListening(_ port: Int, at place: Place = .loopback) -> Bool {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = loopbackAddress(port: port)
+    inet_aton(place.address, &address.sin_addr)
     return withUnsafePointer(to: &address) { pointer in
         pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
             connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0

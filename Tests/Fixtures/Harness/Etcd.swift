@@ -30,6 +30,8 @@ package struct RunningEtcd: Sendable {
 package struct EtcdNode: Sendable {
     /// Where clients ask it, such as `http://127.0.0.1:23456`.
     package let url: String
+    /// Where it runs.
+    package let place: Place
     fileprivate let port: Int
     fileprivate let healthURL: String
     fileprivate let program: RestartableProgram
@@ -82,7 +84,7 @@ package struct EtcdNode: Sendable {
 
     fileprivate func waitUntilListening() async throws {
         try await eventually("etcd takes connections", limit: startLimit) {
-            processID != nil && isListening(port)
+            processID != nil && isListening(port, at: place)
         }
     }
 }
@@ -92,22 +94,25 @@ package struct EtcdNode: Sendable {
 /// - Parameters:
 ///   - directory: takes its files, below `etcd`.
 ///   - nodes: how many members it has.
+///   - places: where they run, one each; on loopback if it does not say.
 ///   - scheme: of the client URLs; for `https`, `arguments` must name a certificate.
 ///   - arguments: further options for every member.
 @discardableResult
 package func withEtcd<Result: Sendable>(
-    directory: String, nodes count: Int = 1, scheme: String = "http", arguments: [String] = [],
-    _ body: (RunningEtcd) async throws -> Result
+    directory: String, nodes count: Int = 1, places: [Place] = [], scheme: String = "http",
+    arguments: [String] = [], _ body: (RunningEtcd) async throws -> Result
 ) async throws -> Result {
     let files = directory + "/etcd"
+    let places = places.isEmpty ? Array(repeating: .loopback, count: count) : places
+    let count = places.count
     try FileManager.default.createDirectory(atPath: files, withIntermediateDirectories: true)
     let ports = try freePorts(count: 3 * count)
-    let cluster = (0..<count).map { "node\($0)=http://127.0.0.1:\(ports[3 * $0 + 1])" }
+    let cluster = (0..<count).map { "node\($0)=http://\(places[$0].address):\(ports[3 * $0 + 1])" }
         .joined(separator: ",")
     let nodes = (0..<count).map { index in
         etcdNode(
-            index, client: ports[3 * index], peer: ports[3 * index + 1], health: ports[3 * index + 2],
-            scheme: scheme, files: files, arguments: arguments + ["--initial-cluster", cluster])
+            index, at: places[index], ports: Array(ports[3 * index..<3 * index + 3]), scheme: scheme,
+            files: files, arguments: arguments + ["--initial-cluster", cluster])
     }
     return try await withPrograms(nodes.map(\.program)[...]) {
         let etcd = RunningEtcd(nodes: nodes)
@@ -117,13 +122,14 @@ package func withEtcd<Result: Sendable>(
     }
 }
 
+/// - Parameter ports: for clients, for the other members, and for questions after its health.
 private func etcdNode(
-    _ index: Int, client: Int, peer: Int, health: Int, scheme: String, files: String, arguments: [String]
+    _ index: Int, at place: Place, ports: [Int], scheme: String, files: String, arguments: [String]
 ) -> EtcdNode {
     let name = "node\(index)"
-    let clientURL = "\(scheme)://127.0.0.1:\(client)"
-    let peerURL = "http://127.0.0.1:\(peer)"
-    let healthURL = "http://127.0.0.1:\(health)"
+    let clientURL = "\(scheme)://\(place.address):\(ports[0])"
+    let peerURL = "http://\(place.address):\(ports[1])"
+    let healthURL = "http://\(place.address):\(ports[2])"
     let fixed = [
         "--name", name, "--data-dir", "\(files)/\(name)", "--listen-client-urls", clientURL,
         "--advertise-client-urls", clientURL, "--listen-peer-urls", peerURL,
@@ -133,9 +139,10 @@ private func etcdNode(
         "--unsafe-no-fsync",
     ]
     return EtcdNode(
-        url: clientURL, port: client, healthURL: healthURL + "/health",
+        url: clientURL, place: place, port: ports[0], healthURL: healthURL + "/health",
         program: RestartableProgram(
-            "/usr/bin/etcd", fixed + arguments, files: "\(files)/\(name)", log: "\(files)/\(name).log"))
+            "/usr/bin/etcd", fixed + arguments, files: "\(files)/\(name)", log: "\(files)/\(name).log",
+            at: place))
 }
 
 /// Runs programs beside one another, and `body` beside them all.

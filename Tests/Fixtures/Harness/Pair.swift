@@ -1,6 +1,6 @@
 import Foundation
 
-/// The two conductors of a pair beside the test, on one machine.
+/// The two conductors of a pair beside the test.
 package struct RunningPair: Sendable {
     /// Both nodes.
     package let nodes: [RunningNode]
@@ -36,6 +36,8 @@ package struct RunningPair: Sendable {
 package struct RunningNode: Sendable {
     /// 0 or 1.
     package let number: Int
+    /// Where it runs.
+    package let place: Place
     /// Where its API answers.
     package let address: String
     /// Where its data are.
@@ -125,28 +127,33 @@ package struct RunningNode: Sendable {
     }
 }
 
-/// Runs two `vedette serve --pair` on free loopback ports beside `body`, and stops them afterwards.
+/// Runs two `vedette serve --pair` on free ports beside `body`, and stops them afterwards.
 ///
-/// - Parameter build: the `vedette` that both run at first.
+/// - Parameters:
+///   - places: where the two run; beyond loopback `arguments` must name certificates.
+///   - build: the `vedette` that both run at first.
 @discardableResult
 package func withPair<Result: Sendable>(
-    directory: String, etcd: RunningEtcd, arguments: [String] = [], lease: Int = 2,
-    build: String = Programs.vedette,
+    directory: String, etcd: RunningEtcd, places: [Place] = [.loopback, .loopback], arguments: [String] = [],
+    lease: Int = 2, build: String = Programs.vedette,
     _ body: (RunningPair) async throws -> Result
 ) async throws -> Result {
     let ports = try freePorts(count: 4)
     let nodes = try (0..<2).map { number in
         let data = "\(directory)/node-\(number)"
-        let address = "127.0.0.1:\(ports[number])"
+        let (place, peer) = (places[number], places[1 - number])
+        let address = "\(place.address):\(ports[number])"
         let fixed = [
             "serve", "--data-directory", data, "--listen", address, "--auth", "none", "--pair", "test",
-            "--etcd", etcd.urls.joined(separator: ","), "--pair-listen", "127.0.0.1:\(ports[2 + number])",
-            "--peer", "127.0.0.1:\(ports[3 - number])", "--pair-lease", "\(lease)",
+            "--etcd", etcd.urls.joined(separator: ","),
+            "--pair-listen", "\(place.address):\(ports[2 + number])",
+            "--peer", "\(peer.address):\(ports[3 - number])", "--pair-lease", "\(lease)",
         ]
         return RunningNode(
-            number: number, address: address, dataDirectory: data,
+            number: number, place: place, address: address, dataDirectory: data,
             program: RestartableProgram(
-                try RunningNode.link(build, for: data), fixed + arguments, files: data, log: data + ".log"))
+                try RunningNode.link(build, for: data), fixed + arguments, files: data, log: data + ".log",
+                at: place))
     }
     return try await withProgram(nodes[0].program) {
         try await withProgram(nodes[1].program) {

@@ -9,10 +9,13 @@ package struct RestartableProgram: Sendable {
     /// Where its output goes.
     package let log: String
 
-    /// - Parameter files: the beginning of the names of two files that steer it.
-    package init(_ path: String, _ arguments: [String], files: String, log: String) {
-        self.path = path
-        self.arguments = arguments
+    /// - Parameters:
+    ///   - files: the beginning of the names of two files that steer it.
+    ///   - place: where it runs.
+    package init(
+        _ path: String, _ arguments: [String], files: String, log: String, at place: Place = .loopback
+    ) {
+        (self.path, self.arguments) = place.command(path, arguments)
         pidFile = files + ".pid"
         startFile = files + ".start"
         self.log = log

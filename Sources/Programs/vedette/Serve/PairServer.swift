@@ -33,8 +33,8 @@ struct PairServer {
         let door = RESTDoor(
             registrar: node, reader: node, drivers: server.drivers(client), probes: current,
             configuration: rest, logger: logger)
-        // Stopped in reverse: the lead is handed over, with which the monitors end, while the door carries what
-        // comes to the other node; then it takes nothing more.
+        // Stopped in reverse: the lead is handed over, with which the monitors end, while the door carries
+        // what comes to the other node; then it takes nothing more.
         let services: [ServiceGroupConfiguration.ServiceConfiguration] = [
             .init(service: Loop { try await node.run() }),
             .init(service: Loop { await follow(node, current, logger: logger) }),
