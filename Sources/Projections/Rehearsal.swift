@@ -40,18 +40,21 @@ public struct Rehearsal {
         _ event: RecordedEvent, on table: borrowing VIMTable
     ) throws(ProjectionFault) {
         let (envelope, stream) = (event.envelope, event.envelope.stream)
-        let placed: PlacedEvent
+        let isReport = envelope.type == EventType.vimStatusReported.rawValue
+        let placed: PlacedEvent?
         do throws(PayloadFault) {
-            if envelope.type == EventType.vimStatusReported.rawValue {
-                // Nearly all events: nothing but their own bytes, and that there is such a VIM, can be wrong.
-                _ = try VIMStatusReported(format: envelope.format, payload: event.payload)
-                if Int(stream) <= streamCount { return }
-            }
-            placed = try PlacedEvent(event)
+            // Nearly all events: of them only their own bytes can be wrong, and that there is no such VIM.
+            if isReport { _ = try VIMStatusReported(format: envelope.format, payload: event.payload) }
+            placed = isReport ? nil : try PlacedEvent(event)
         } catch { throw ProjectionFault(position: event.position, error) }
         guard Int(stream) <= streamCount + 1 else {
             throw ProjectionFault(
                 position: event.position, "stream \(stream) skips stream \(streamCount + 1)")
+        }
+        guard let placed else {
+            guard Int(stream) > streamCount else { return }
+            throw ProjectionFault(
+                position: event.position, "a report in stream \(stream), which has no VIM")
         }
         guard stream > 0 else { return try VIMTable.expectOutsideVIMs(placed) }
         let before = changed[stream] ?? table.vim(ofStream: stream)

@@ -187,8 +187,8 @@ struct PairEtcdTests {
             let fault = await #expect(throws: PairEtcdFault.self) { try await keys.snapshot() }
             #expect(
                 fault?.description == "the key /vedette/p/insync of etcd holds 'x', which no node of a pair "
-                    + "of this version puts there. Give the pair a name that nobody else uses, or upgrade "
-                    + "this one if a later one put it")
+                    + "of this version puts there. Give the pair a name that nobody else uses, or, if a "
+                    + "later version did, upgrade this one")
             _ = try await keys.client.commit(then: [.put("/vedette/p/nodes/1", [], lease: 0)])
             await #expect(throws: PairEtcdFault.self) { try await keys.members() }
             let node = Node(keys, one, lease: .seconds(5))

@@ -30,7 +30,7 @@ public enum PairEtcdFault: Error, Hashable, Sendable, CustomStringConvertible {
         case .etcd(let fault): fault.description
         case .foreignValue(let key, let value):
             "the key \(key) of etcd holds '\(value)', which no node of a pair of this version puts there. "
-                + "Give the pair a name that nobody else uses, or upgrade this one if a later one put it"
+                + "Give the pair a name that nobody else uses, or, if a later version did, upgrade this one"
         case .notFounded(let pair): "etcd knows no pair '\(pair)'. Start its first node"
         case .notInSync(let identity):
             "the log \(PairKeys.text(of: identity)) is not in insync, so there is nothing to remove"

@@ -147,6 +147,13 @@ struct PairTests {
                     try await eventually("the other one refuses") {
                         other.logText.contains("has another history than the pair")
                     }
+                    // Both say why, once; whoever looks from outside is told, too; and the leader goes on.
+                    try await eventually("pair status says why") {
+                        let troubles = try await pair.status()["troubles"].array
+                        return troubles.count { $0.string?.contains("has another history") == true } == 2
+                    }
+                    _ = try await leader.register(standInVIM("meanwhile", at: "http://127.0.0.1:1"))
+                    #expect(other.logText.components(separatedBy: "the log fails the pair").count == 2)
                     let log = try await other.vedette("audit", "log")
                     #expect(log.output.contains("alone-\(other.number)"), "\(log.output)")
 
