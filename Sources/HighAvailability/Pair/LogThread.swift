@@ -17,13 +17,16 @@ extension RunningNode {
     private static let checkpointInterval: UInt64 = 1_000_000
 
     func work() {
-        var desk = LogDesk(nextCheckpoint: log.head.position + RunningNode.checkpointInterval)
+        var desk = LogDesk(
+            nextCheckpoint: log.head.position + RunningNode.checkpointInterval,
+            catchUp: CatchUpLines(keys, logger: logger))
         while let job = nextJob() { run(job, &desk) }
     }
 
     /// What the log thread keeps from job to job.
     struct LogDesk {
         var nextCheckpoint: UInt64
+        let catchUp: CatchUpLines
         /// The session that stored batches were sent in, and the vault that the peer has by them.
         var session: Session?
         var vaultRevision: UInt64?
@@ -80,14 +83,16 @@ extension RunningNode {
     }
 
     private func store(_ shipped: [ShippedBatch], _ desk: inout LogDesk) throws(PairFault) {
-        if log.head.position == 0 { try adoptMasterKey() }
-        let head = try asking { () throws(TravelError) in
+        let before = log.head.position
+        if before == 0 { try adoptMasterKey() }
+        let (head, isBehind) = try asking { () throws(TravelError) in
             var batches: [TravellingBatch] = []
             for batch in shipped { batches.append(try TravellingBatch(bytes: batch.bytes)) }
-            return try log.append(travelling: batches)
+            return (try log.append(travelling: batches), batches.contains(where: \.isFromLog))
         }
         try asking(fold)
         finishWrite(.stored(Mark(head)))
+        desk.catchUp.stored(after: before, upTo: head.position, isBehind: isBehind)
         if head.position >= desk.nextCheckpoint {
             desk.nextCheckpoint = head.position + RunningNode.checkpointInterval
             storeCheckpoint()
