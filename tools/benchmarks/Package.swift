@@ -24,6 +24,7 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Conductor", package: "vedette"),
                 .product(name: "EventLog", package: "vedette"),
+                .product(name: "HighAvailability", package: "vedette"),
                 .product(name: "Projections", package: "vedette"),
                 .product(name: "Registry", package: "vedette"),
             ],

@@ -38,6 +38,9 @@ public struct TravellingBatch: Hashable, Sendable {
     /// The same batch with another say on the vault.
     func with(_ vault: TravellingVault) -> TravellingBatch { withView { TravellingBatch($0, vault: vault) } }
 
+    /// Whether its sender read it from the log, so that the receiver lacks more than what is new.
+    public var isFromLog: Bool { if case .changes = vault { false } else { true } }
+
     /// The position of its last event.
     public var lastPosition: UInt64 { firstPosition + UInt64(header.eventCount) - 1 }
 

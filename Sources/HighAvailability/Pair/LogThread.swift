@@ -17,13 +17,16 @@ extension RunningNode {
     private static let checkpointInterval: UInt64 = 1_000_000
 
     func work() {
-        var desk = LogDesk(nextCheckpoint: log.head.position + RunningNode.checkpointInterval)
+        var desk = LogDesk(
+            nextCheckpoint: log.head.position + RunningNode.checkpointInterval,
+            catchUp: CatchUpLines(keys, logger: logger))
         while let job = nextJob() { run(job, &desk) }
     }
 
     /// What the log thread keeps from job to job.
     struct LogDesk {
         var nextCheckpoint: UInt64
+        let catchUp: CatchUpLines
         /// The session that stored batches were sent in, and the vault that the peer has by them.
         var session: Session?
         var vaultRevision: UInt64?
@@ -84,10 +87,11 @@ extension RunningNode {
     }
 
     private func store(_ shipped: [ShippedBatch], _ desk: inout LogDesk) throws(PairFault) {
-        if log.head.position == 0 { try adoptMasterKey() }
+        let before = log.head.position
+        if before == 0 { try adoptMasterKey() }
         // Only what can be folded is stored: a log that cannot be replayed would never start again.
         try asking(fold)
-        let head: Head
+        let (head, isBehind): (Head, Bool)
         do throws(TravelError) {
             var rehearsal = table.withLock { Rehearsal(on: $0) }
             var batches: [TravellingBatch] = []
@@ -95,9 +99,11 @@ extension RunningNode {
             head = try log.append(travelling: batches) { (batch) throws(TravelError) in
                 try rehearse(batch, &rehearsal)
             }
+            isBehind = batches.contains(where: \.isFromLog)
         } catch { throw fault(error) }
         try asking(fold)
         finishWrite(.stored(Mark(head)))
+        desk.catchUp.stored(after: before, upTo: head.position, isBehind: isBehind)
         if head.position >= desk.nextCheckpoint {
             desk.nextCheckpoint = head.position + RunningNode.checkpointInterval
             storeCheckpoint()

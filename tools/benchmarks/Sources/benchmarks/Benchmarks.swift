@@ -16,7 +16,9 @@ struct Benchmarks: AsyncParsableCommand {
             """,
         subcommands: [
             Update.self, Mixed.self, Append.self, ReplayWorkload.self, Verify.self, Start.self, Stores.self,
-            Memory.self, Reaction.self, ArchiveWorkload.self, DropWorkload.self, ReadLoop.self,
+            Memory.self, Reaction.self, ArchiveWorkload.self, DropWorkload.self, PairWorkload.self,
+            Failover.self,
+            Join.self, ReadLoop.self, Standby.self,
         ])
 }
 

@@ -88,6 +88,14 @@ void reference_endpoints_close(reference_endpoints *endpoints, uint32_t index);
 uint64_t reference_endpoints_served(reference_endpoints *endpoints);
 void reference_endpoints_stop(reference_endpoints *endpoints);
 
+// A TCP connection on loopback whose other end, a thread, answers so many bytes with so many.
+typedef struct reference_loopback reference_loopback;
+int reference_loopback_open(size_t there, size_t back, reference_loopback **loopback);
+int reference_loopback_round_trip(reference_loopback *loopback, uint64_t *nanoseconds);
+void reference_loopback_close(reference_loopback *loopback);
+// Sends so many bytes over a new one until the other end has taken them all.
+int reference_loopback_transfer(uint64_t bytes, uint64_t *nanoseconds);
+
 // Starts a program whose output goes to a file, and which the kernel kills if the calling thread ends.
 int reference_spawn(const char *program, char *const arguments[], const char *log, int *process);
 

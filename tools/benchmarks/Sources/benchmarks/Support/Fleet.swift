@@ -62,6 +62,20 @@ struct Fleet: Sendable {
         members = conductor.registeredVIMs().map { ($0.id, $0.actionID) }
     }
 
+    /// Those that are registered already.
+    init(of conductor: Conductor, choice: Choice = .uniform) {
+        self.choice = choice
+        members = conductor.registeredVIMs().map { ($0.id, $0.actionID) }
+    }
+
+    /// A report on one of them.
+    func report(_ random: inout SeededGenerator) -> StatusReport {
+        let member = members[choice.index(below: members.count, using: &random)]
+        return StatusReport(
+            id: member.id, status: .reachable, actionID: member.actionID,
+            finding: ProbeFinding(.answered, detail: 200, roundTripMicroseconds: 1_500))
+    }
+
     /// Lets so many callers report, each as soon as its last report was answered.
     func load(
         _ submitter: some CommandSubmitter, callers: Int, seconds: Double, seed: UInt64
@@ -89,8 +103,8 @@ struct Fleet: Sendable {
         let start = nowNanoseconds()
         let processor = processorSeconds()
         let carrier = Carrier(
-            submitter: submitter, members: members, choice: choice, end: start + UInt64(seconds * 1e9),
-            callers: callers, seed: seed)
+            submitter: submitter, fleet: self, end: start + UInt64(seconds * 1e9), callers: callers,
+            seed: seed)
         let nanoseconds = try await carrier.run()
         return Load(
             nanoseconds: nanoseconds, seconds: Double(nowNanoseconds() - start) / 1e9,
@@ -104,11 +118,7 @@ struct Fleet: Sendable {
         var nanoseconds: [UInt64] = []
         var before = nowNanoseconds()
         while before < end {
-            let member = members[choice.index(below: members.count, using: &random)]
-            let answer = try await submitter.report(
-                StatusReport(
-                    id: member.id, status: .reachable, actionID: member.actionID,
-                    finding: ProbeFinding(.answered, detail: 200, roundTripMicroseconds: 1_500)))
+            let answer = try await submitter.report(report(&random))
             guard answer == .accepted(.reachable) else {
                 throw BenchmarkError("a report was answered '\(answer.word)'")
             }
@@ -143,20 +153,15 @@ private final class Carrier<Submitter: CommandSubmitter>: Sendable {
     }
 
     private let submitter: Submitter
-    private let members: [(id: VIMID, actionID: MonitorActionID)]
-    private let choice: Choice
+    private let fleet: Fleet
     private let end: UInt64
     private let callers: Int
     // Replies come one after another, so that nobody waits for this lock but at the very start.
     private let state: Mutex<State>
 
-    init(
-        submitter: Submitter, members: [(id: VIMID, actionID: MonitorActionID)], choice: Choice,
-        end: UInt64, callers: Int, seed: UInt64
-    ) {
+    init(submitter: Submitter, fleet: Fleet, end: UInt64, callers: Int, seed: UInt64) {
         self.submitter = submitter
-        self.members = members
-        self.choice = choice
+        self.fleet = fleet
         self.end = end
         self.callers = callers
         state = Mutex(State(random: SeededGenerator(seed: seed), waitingCount: callers))
@@ -174,10 +179,7 @@ private final class Carrier<Submitter: CommandSubmitter>: Sendable {
     }
 
     private func submit() {
-        let index = state.withLock { choice.index(below: members.count, using: &$0.random) }
-        let report = StatusReport(
-            id: members[index].id, status: .reachable, actionID: members[index].actionID,
-            finding: ProbeFinding(.answered, detail: 200, roundTripMicroseconds: 1_500))
+        let report = state.withLock { fleet.report(&$0.random) }
         let start = nowNanoseconds()
         submitter.submit(.report(report)) { [self] result in
             let now = nowNanoseconds()

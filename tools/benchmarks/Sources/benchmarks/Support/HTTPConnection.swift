@@ -21,8 +21,10 @@ final class HTTPConnection {
     private let host: String
     private var received = Data()
 
-    /// - Parameter address: `127.0.0.1:PORT`.
-    init(to address: String) throws {
+    /// - Parameters:
+    ///   - address: `127.0.0.1:PORT`.
+    ///   - patience: seconds to wait for a reply; nil for as long as it takes.
+    init(to address: String, patience: Int? = nil) throws {
         let parts = address.split(separator: ":")
         guard parts.count == 2, let port = UInt16(parts[1]) else {
             throw BenchmarkError("'\(address)' is no address of a server")
@@ -41,6 +43,9 @@ final class HTTPConnection {
         guard code == 0 else { throw BenchmarkError("no connection to \(address): \(errorText)") }
         var yes: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+        guard let patience else { return }
+        var limit = timeval(tv_sec: patience, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit { close(descriptor) }

@@ -38,6 +38,40 @@ enum Machine {
         return nil
     }
 
+    /// Seconds of processor time that a process has used so far; not a number once it is gone.
+    static func processorSeconds(of id: Int32) -> Double {
+        // The fields after the program's name, which may hold anything but ends with the last bracket.
+        let text = read("/proc/\(id)/stat")
+        guard let end = text.lastIndex(of: ")") else { return .nan }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+            return .nan
+        }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// Ports of loopback that were free a moment ago.
+    static func freePorts(count: Int) throws -> [Int] {
+        // All at once, so that no two are the same.
+        let sockets = (0..<count).map { _ in socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0) }
+        defer { for descriptor in sockets { close(descriptor) } }
+        return try sockets.map { descriptor in
+            var place = sockaddr_in()
+            place.sin_family = sa_family_t(AF_INET)
+            place.sin_addr.s_addr = INADDR_LOOPBACK.bigEndian
+            var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let code = withUnsafeMutablePointer(to: &place) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+                }
+            }
+            guard code == 0 else {
+                throw BenchmarkError("no port is free: \(String(cString: strerror(errno)))")
+            }
+            return Int(UInt16(bigEndian: place.sin_port))
+        }
+    }
+
     /// A file of the kernel's, without the last line end; empty if it cannot be read.
     static func read(_ path: String) -> String {
         let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }

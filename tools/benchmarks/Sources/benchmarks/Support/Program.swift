@@ -23,6 +23,9 @@ final class Program {
     /// What it has written so far.
     var output: String { Machine.read(log) }
 
+    /// Seconds of processor time used so far; not a number once it has ended.
+    var processorSeconds: Double { Machine.processorSeconds(of: id) }
+
     /// Waits for its end and returns what it wrote; throws if it failed.
     @discardableResult
     func finish() throws -> String {
@@ -32,6 +35,9 @@ final class Program {
         guard status == 0 else { throw BenchmarkError("\(name) failed: \(output.suffix(1_000))") }
         return output
     }
+
+    /// Sends it a signal and waits for nothing.
+    func send(signal: Int32) { kill(id, signal) }
 
     /// Asks it to end and waits for that.
     func stop(signal: Int32 = SIGTERM) {

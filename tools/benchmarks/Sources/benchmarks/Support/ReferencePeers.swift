@@ -157,3 +157,34 @@ final class Endpoints {
     /// How many requests were answered so far.
     var servedCount: Int { Int(reference_endpoints_served(handle)) }
 }
+
+/// A TCP connection on loopback: what a frame and its answer take, and what many bytes do.
+final class ReferenceLoopback {
+    private let handle: OpaquePointer
+
+    /// - Parameters:
+    ///   - there: bytes of what is sent.
+    ///   - back: bytes of its answer.
+    init(there: Int, back: Int) throws {
+        var handle: OpaquePointer?
+        try check(reference_loopback_open(there, back, &handle), "loopback")
+        guard let handle else { throw BenchmarkError("no connection was made on loopback") }
+        self.handle = handle
+    }
+
+    deinit { reference_loopback_close(handle) }
+
+    /// Sends and waits for the answer; nanoseconds.
+    func roundTrip() throws -> UInt64 {
+        var nanoseconds: UInt64 = 0
+        try check(reference_loopback_round_trip(handle, &nanoseconds), "a round trip on loopback")
+        return nanoseconds
+    }
+
+    /// Seconds that so many bytes take over a new connection.
+    static func seconds(toTransfer byteCount: Int) throws -> Double {
+        var nanoseconds: UInt64 = 0
+        try check(reference_loopback_transfer(UInt64(byteCount), &nanoseconds), "a transfer on loopback")
+        return Double(nanoseconds) / 1e9
+    }
+}

@@ -63,16 +63,7 @@ final class ServerProcess {
     }
 
     /// Seconds of processor time used so far.
-    var processorSeconds: Double {
-        // The fields after the program's name, which may hold anything but ends with the last bracket.
-        let text = Machine.read("/proc/\(id)/stat")
-        guard let end = text.lastIndex(of: ")") else { return .nan }
-        let fields = text[text.index(after: end)...].split(separator: " ")
-        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
-            return .nan
-        }
-        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
-    }
+    var processorSeconds: Double { Machine.processorSeconds(of: id) }
 
     private static func wait(forServerIn data: String, id: Int32, seconds: UInt64) -> String? {
         let end = nowNanoseconds() + seconds * 1_000_000_000
