@@ -92,6 +92,7 @@ final class PairCallers: Sendable {
         while isGoingOn {
             attempt += 1
             guard case .registered(let vim) = await register("\(name)-\(attempt)", at: attempt) else {
+                try? await Task.sleep(for: PairCallers.movePause)
                 continue
             }
             let actions = KnownActions()
