@@ -252,7 +252,6 @@ let package = Package(
         tests(
             "EtcdClientTests",
             ["EtcdClient", "Encodings", "Harness", hummingbird, hummingbirdTesting, nioCore, nioHTTP1]),
-        tests("HighAvailabilityTests", ["HighAvailability"]),
         tests("PairEtcdTests", ["PairEtcd", "PairProtocol", "EtcdClient", "Harness", logging]),
         tests("PairProtocolTests", ["PairProtocol"]),
         tests(
