@@ -7,11 +7,11 @@ extension EventLog {
         try withReader { (transaction) throws(ReadFault) in try self.vaultEntries(transaction) }
     }
 
-    /// The same, and the position of the last event that is stored beside them.
-    func vaultAndEnd() throws(EventLogError) -> (entries: [VaultChange], end: UInt64) {
+    /// The same, if they are wanted, and the position of the last event that is stored beside them.
+    func vaultAndEnd(isWanted: Bool) throws(EventLogError) -> (entries: [VaultChange]?, end: UInt64) {
         try withReader { (transaction) throws(ReadFault) in
             (
-                try self.vaultEntries(transaction),
+                isWanted ? try self.vaultEntries(transaction) : nil,
                 try self.lastEnd(upTo: .max, transaction).position
             )
         }

@@ -48,12 +48,13 @@ extension EventLog {
             // comes later is told again.
             let present = vaultRevision.load(ordering: .sequentiallyConsistent)
             do throws(EventLogError) {
-                let (vault, end) = try vaultAndEnd()
+                // A log's vault may have an entry a VIM: it is read when it is to be told.
+                let (vault, end) = try vaultAndEnd(isWanted: !batches.isEmpty && present != revision)
                 let isEnd = (batches.last?.lastPosition ?? position) == end
-                guard let first = batches.first else {
+                if batches.isEmpty {
                     return TravellingPortion(batches: [], isEnd: isEnd, vaultRevision: revision)
                 }
-                if present != revision { batches[0] = first.with(.whole(vault)) }
+                if let vault { batches[0] = batches[0].with(.whole(vault)) }
                 return TravellingPortion(batches: batches, isEnd: isEnd, vaultRevision: present)
             } catch { throw .log(error) }
         }

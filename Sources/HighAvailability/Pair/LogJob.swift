@@ -42,12 +42,16 @@ extension RunningNode.State {
             isBeginHeld = true
             return first
         case .store(var batches):
-            var byteCount = batches.reduce(0) { $0 + $1.bytes.count }
-            while byteCount < RunningNode.State.commitByteMax, case .store(let more)? = jobs.first {
-                jobs.removeFirst()
+            var (count, byteCount) = (0, batches.reduce(0) { $0 + $1.bytes.count })
+            while byteCount < RunningNode.State.commitByteMax, count < jobs.count,
+                case .store(let more) = jobs[count]
+            {
+                count += 1
                 batches += more
                 byteCount += more.reduce(0) { $0 + $1.bytes.count }
             }
+            // Together: one by one, each would move all that wait behind it.
+            jobs.removeFirst(count)
             return .store(batches)
         default: return first
         }

@@ -12,8 +12,9 @@ import Threads
 
 // The log thread: one job after the other. While the node leads, the writes are the conductor's.
 extension RunningNode {
-    /// At most so many bytes of stored batches are sent before the peer has stored them.
-    private static let portionByteMax = 4 << 20
+    /// At most so many bytes of stored batches are sent before the peer has stored them: several of its
+    /// commits, so that it stores the first while the next are on their way.
+    private static let portionByteMax = 16 << 20
     private static let checkpointInterval: UInt64 = 1_000_000
 
     func work() {
@@ -101,9 +102,10 @@ extension RunningNode {
             }
             isBehind = batches.contains(where: \.isFromLog)
         } catch { throw fault(error) }
-        try asking(fold)
+        // The leader hears of it first: the fold is for those who read here.
         finishWrite(.stored(Mark(head)))
         desk.catchUp.stored(after: before, upTo: head.position, isBehind: isBehind)
+        try asking(fold)
         if head.position >= desk.nextCheckpoint {
             desk.nextCheckpoint = head.position + RunningNode.checkpointInterval
             storeCheckpoint()
