@@ -168,6 +168,25 @@ struct PairNodeTests {
         #expect(later.contains(where: isGivenUp))
     }
 
+    @Test("A leader that reaches neither its partner nor etcd goes after four leases; an answer keeps it")
+    func cutOff() {
+        func isGone(_ keptBy: (inout Script) -> Void) -> Bool {
+            var script = Script.leading(with: [a, b], isConnected: true)
+            // Its lease of four seconds is not renewed.
+            _ = script.give(.leaseHeld(2, until: script.now))
+            for _ in 0..<40 {
+                keptBy(&script)
+                _ = script.give(.tick)
+            }
+            return script.node.epochLed == nil
+        }
+        #expect(isGone { _ in })
+        #expect(
+            !isGone {
+                _ = $0.give(.received(.pong(Session(epoch: 8, number: $0.lastSession), sent: $0.now)))
+            })
+    }
+
     @Test("A watch that shows the key gone ends the epoch; one from before the key says nothing")
     func watching() {
         var script = Script.leading(with: [a, b])
@@ -257,6 +276,8 @@ private struct Script {
     var lastRequest: UInt64 = 0
     /// What the last input led to.
     var effects: [PairEffect] = []
+    /// The number of the session that it began last.
+    var lastSession: UInt64 = 0
 
     init(log: Mark, mayFound: Bool, isReady: Bool = true) {
         node = PairNode(
@@ -283,6 +304,7 @@ private struct Script {
         now += .milliseconds(600)
         effects = node.handle(input, at: now)
         for case .transact(let number, _) in effects { lastRequest = number }
+        for case .send(.hello(let session)) in effects { lastSession = session.number }
         return effects
     }
 

@@ -29,6 +29,8 @@ public struct Leading: Sendable {
     /// Until then a standby that could take over has promised not to.
     var promiseEnd: Duration = .zero
     var isServing = false
+    /// When it was last certain that nobody else acknowledges anything.
+    var lastCertain: Duration
     /// Since when an operator wants the peer to lead.
     var handingOverSince: Duration?
 
@@ -55,6 +57,7 @@ public struct Leading: Sendable {
         self.lease = lease
         lastProgress = since
         sessionBegan = since
+        lastCertain = since
     }
 
     var session: Session { Session(epoch: epoch, number: sessionNumber) }
@@ -76,8 +79,15 @@ extension PairNode {
     }
 
     /// A leader's turn.
+    ///
+    /// One that has reached neither its partner nor etcd for long goes: it acknowledges nothing, others may
+    /// have followed it, and whoever still asks it waits in vain.
     mutating func lead() {
         withLeading { node, leading in
+            if node.isCertain(leading, at: node.now) { leading.lastCertain = node.now }
+            if node.now - leading.lastCertain > node.settings.lease * 4 {
+                return node.stepDown("it reaches neither its partner nor etcd")
+            }
             if leading.lastPing.map({ node.now - $0 >= node.settings.interval }) ?? true {
                 leading.lastPing = node.now
                 if leading.peer != .lost {
@@ -248,13 +258,17 @@ extension PairNode {
     /// acknowledged anything after it.
     public func mayRead(at now: Duration) -> Bool {
         guard case .leader(let leading) = role, leading.isServing else { return false }
-        if planted == .readWithoutLease { return true }
+        return planted == .readWithoutLease || isCertain(leading, at: now)
+    }
+
+    /// Whether nobody else can have acknowledged anything that this leader does not know.
+    private func isCertain(_ leading: Leading, at now: Duration) -> Bool {
         // Alone in `insync`, nobody else can take over.
         if leading.partner == nil { return true }
         let margin = settings.lease - settings.shortened(settings.lease)
         // Another lease says nothing of the key.
         let isKeyOnLease = leading.lease == lease || planted == .leaseIsNotTheKeys
-        return trustsPromise(at: now) || isKeyOnLease && now < leaseEnd - margin
+        return now < leading.promiseEnd || isKeyOnLease && now < leaseEnd - margin
     }
 
     /// Whether this node leads and relies on its peer's promise not to.
