@@ -199,7 +199,7 @@ let package = Package(
             path: "Sources/Programs/vedette-simulate", swiftSettings: settings),
 
         .target(
-            name: "Samples", dependencies: ["Registry"], path: "Tests/Fixtures/Samples",
+            name: "Samples", dependencies: ["Registry", logging], path: "Tests/Fixtures/Samples",
             swiftSettings: settings),
         .target(
             name: "Recording", dependencies: ["Registry", "EventLog", "Projections", "Samples"],
@@ -245,8 +245,7 @@ let package = Package(
             "RESTRequestsTests",
             [
                 "RESTRequests", "VIMDrivers", "Registry", "Projections", "Encodings", hummingbird,
-                hummingbirdTesting, logging,
-                nioCore, nioPosix, serviceLifecycle,
+                hummingbirdTesting, logging, nioCore, nioPosix, serviceLifecycle, "Samples",
             ]),
 
         tests(

@@ -3,37 +3,12 @@ import EtcdClient
 import EventLog
 import Harness
 import Identity
-import Logging
 import PairProtocol
 import PairWire
+import Samples
 import Synchronization
 
 @testable import HighAvailability
-
-/// What was logged, line by line.
-final class LogLines: Sendable {
-    private let lines = Mutex<[String]>([])
-
-    var all: [String] { lines.withLock { $0 } }
-    func count(_ words: String) -> Int { all.count { $0.contains(words) } }
-
-    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
-
-    struct Handler: LogHandler {
-        let lines: LogLines
-        var metadata: Logger.Metadata = [:]
-        var logLevel: Logger.Level = .info
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            lines.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
-        }
-    }
-}
 
 /// A leader that the test plays with a log of its own: what it ships need not be what a conductor writes.
 final class PlayedLeader: Sendable {

@@ -1,5 +1,6 @@
 // Starts nothing.
 import NIOCore
+import Samples
 import Testing
 
 @testable import PairWire

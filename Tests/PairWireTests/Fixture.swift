@@ -1,5 +1,4 @@
 import Harness
-import Logging
 import NIOCore
 import NIOPosix
 import PairProtocol
@@ -8,31 +7,6 @@ import Synchronization
 import Testing
 
 @testable import PairWire
-
-/// What was logged, line by line.
-final class LogLines: Sendable {
-    private let lines = Mutex<[String]>([])
-
-    var all: [String] { lines.withLock { $0 } }
-    func count(_ words: String) -> Int { all.count { $0.contains(words) } }
-
-    var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
-
-    struct Handler: LogHandler {
-        let lines: LogLines
-        var metadata: Logger.Metadata = [:]
-        var logLevel: Logger.Level = .trace
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            lines.lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
-        }
-    }
-}
 
 func identity(_ number: UInt64) -> LogIdentity { LogIdentity(bytes: [number, number]) }
 

@@ -2,6 +2,7 @@
 import Harness
 import NIOCore
 import PairProtocol
+import Samples
 import Synchronization
 import Testing
 

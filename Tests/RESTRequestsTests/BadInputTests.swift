@@ -6,6 +6,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Registry
+import Samples
 import ServiceLifecycle
 import Testing
 import VIMDrivers

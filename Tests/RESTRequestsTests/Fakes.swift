@@ -1,10 +1,10 @@
 import Encodings
 import Hummingbird
 import HummingbirdTesting
-import Logging
 import NIOCore
 import Projections
 import Registry
+import Samples
 import Synchronization
 import VIMDrivers
 
@@ -195,28 +195,6 @@ final class FakeDriver: VIMDriver {
     }
 }
 
-/// A log that can be searched for what must not be in it.
-final class LogLines: Sendable {
-    private let lines = Mutex<[String]>([])
-    var all: [String] { lines.withLock { $0 } }
-    func add(_ line: String) { lines.withLock { $0.append(line) } }
-
-    struct Handler: LogHandler {
-        let lines: LogLines
-        var metadata: Logger.Metadata = [:]
-        var logLevel: Logger.Level = .trace
-
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-
-        func log(event: LogEvent) {
-            lines.add("\(event.message) \(metadata) \(event.metadata ?? [:])")
-        }
-    }
-}
-
 /// An answer, read.
 struct Answer: Sendable {
     var status: Int
@@ -251,7 +229,7 @@ struct House: Sendable {
             registrar: registry, reader: registry,
             drivers: [.openstack: openStack, .kubernetes: kubernetes], probes: registry,
             configuration: configuration,
-            logger: Logger(label: "test") { _ in LogLines.Handler(lines: lines) })
+            logger: lines.logger)
         return try await door.application(host: "127.0.0.1", port: 0).test(live ? .live : .router) { client in
             try await test(
                 House(

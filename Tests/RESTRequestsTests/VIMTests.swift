@@ -2,6 +2,7 @@ import Encodings
 import HTTPTypes
 import Hummingbird
 import Registry
+import Samples
 import Testing
 import VIMDrivers
 

@@ -96,17 +96,24 @@ struct MistralFaultTests {
         return late
     }
 
+    /// The server is frozen until Mistral says ERROR, or it might notice the silence first.
     private func missedHeartbeats(_ fleet: MistralFleet, _ ids: [String]) async throws {
         let before = try await fleet.actionIDs(of: ids)
+        fleet.server.process.signal(SIGSTOP)
         try await fleet.mistral.kill9("executor")
         try await measured("executor killed -9, Mistral says ERROR after missed heartbeats") {
+            try await eventually("Mistral says ERROR of every execution") {
+                try await fleet.executions().values.allSatisfy { $0 == "ERROR" }
+            }
+            fleet.server.process.signal(SIGCONT)
             try await fleet.mistral.start("executor")
             try await fleet.waitForSuccessors(of: before)
         }
         try await fleet.waitUntilWhole(ids)
-        var reasons: [String] = []
-        for id in ids { reasons += try await fleet.assignments(of: id) }
-        #expect(reasons.contains { $0.contains("Mistral shows ERROR") }, "\(reasons)")
+        for id in ids {
+            let reasons = try await fleet.assignments(of: id)
+            #expect(reasons.contains { $0.contains("Mistral shows ERROR") }, "\(reasons)")
+        }
     }
 
     private func mistralAway(
