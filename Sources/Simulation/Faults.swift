@@ -29,7 +29,7 @@ struct Profile: Sendable {
         operationPause = random.duration(8_000, 120_000)
         isReordering = random.chance(0.3)
         lossChance = random.chance(0.4) ? 0.03 : 0
-        doubleChance = random.chance(0.4) ? 0.05 : 0
+        doubleChance = random.chance(0.25) ? 0.3 : random.chance(0.3) ? 0.05 : 0
         lateChance = random.chance(0.2) ? 0.25 : random.chance(0.5) ? 0.06 : 0.005
         lateMax = random.chance(0.5) ? 60_000 : 4_000_000
         etcdLossChance = random.chance(0.5) ? 0.08 : 0.01

@@ -89,7 +89,7 @@ struct World {
         var settings = PairSettings(lease: .seconds(1))
         settings.windowMax = 64
         settings.peerPatience = random.duration(100_000, 600_000)
-        settings.promise = random.duration(500_000, 3_000_000)
+        settings.promise = random.duration(300_000, 3_000_000)
         return settings
     }
 

@@ -3,6 +3,7 @@ import EtcdClient
 import EventLog
 import Harness
 import Identity
+import Logging
 import PairProtocol
 import PairWire
 import Samples
@@ -12,7 +13,7 @@ import Synchronization
 
 /// A leader that the test plays with a log of its own: what it ships need not be what a conductor writes.
 final class PlayedLeader: Sendable {
-    let lines = LogLines()
+    let lines = LogLines(level: .info)
     private let log: EventLog
     private let epoch: UInt64
     private let box = Mutex<PairLink?>(nil)

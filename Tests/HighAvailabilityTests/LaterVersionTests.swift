@@ -2,6 +2,7 @@
 import EventLog
 import Foundation
 import Harness
+import Logging
 import PairProtocol
 import Projections
 import Recording
@@ -79,7 +80,7 @@ struct LaterVersionTests {
         let leader = try PlayedLeader(recorder.log, epoch: 1, listen: ports[0], peer: ports[1]) {
             isAltering.load(ordering: .relaxed) ? writing.alter($0) : $0
         }
-        let lines = LogLines()
+        let lines = LogLines(level: .info)
         let node = try makeNode("\(directory)/node", listen: ports[1], peer: ports[0], lines: lines)
         try await withRunning({ try await node.run() }) {
             try await withRunning({ try await leader.run() }) {
@@ -130,7 +131,7 @@ struct LaterVersionTests {
                 bytes[100] ^= 1
                 return bytes
             }
-            let lines = LogLines()
+            let lines = LogLines(level: .info)
             let node = try makeNode("\(directory)/node", listen: ports[1], peer: ports[0], lines: lines)
             try await withRunning({ try await node.run() }) {
                 try await withRunning({ try await leader.run() }) {
@@ -176,7 +177,7 @@ struct LaterVersionTests {
                 try LaterWriting.eventType.write(to: &recorder)
             }
             let fault = #expect(throws: PairFault.self) {
-                try makeNode("\(directory)/node", listen: 1, peer: 2, lines: LogLines())
+                try makeNode("\(directory)/node", listen: 1, peer: 2, lines: LogLines(level: .info))
             }
             #expect(
                 fault?.sentence.contains("at position 4 what this version does not know") == true

@@ -228,7 +228,7 @@ struct PairNodeTests {
             _ = script.give(.answered(script.lastRequest, .init(isDone: true, snapshot: held)))
             _ = script.give(.received(.hello(session)))
             _ = script.give(.settled(mark(5, 3)))
-            let answer = script.give(.received(.ping(session, sent: .zero)))
+            let answer = script.give(.received(.ping(session, sent: .zero, promise: .seconds(4))))
             #expect(answer == [.send(.pong(session, sent: .zero))])
             return script
         }
@@ -242,6 +242,58 @@ struct PairNodeTests {
         let gone = Script.view(9, leader: nil, insync: ([a, b], 4))
         _ = bound.give(.watched(gone))
         #expect(bound.give(.tick).compactMap(\.transaction) == [], "it promised, and nobody freed it")
+    }
+
+    @Test("A standby takes the key away from a leader that it does not hear, when its promise has ended")
+    func ousting() {
+        let session = Session(epoch: 8, number: 2)
+        func follower(
+            members: Set<LogIdentity> = [a, b], isConnected: Bool = false, promise: Duration? = .seconds(2)
+        ) -> Script {
+            var script = Script(log: mark(5, 3), mayFound: false)
+            if isConnected { _ = script.give(.connected) }
+            _ = script.give(.watched(Script.view(8, leader: (b, 8), insync: (members, 4))))
+            _ = script.give(.received(.hello(session)))
+            _ = script.give(.settled(mark(5, 3)))
+            _ = script.give(.received(.ping(session, sent: .zero, promise: promise)))
+            return script
+        }
+        /// What it asks etcd for besides reads, so long after the ping.
+        func wants(after silence: Duration, _ script: Script) -> [EtcdTransaction] {
+            var script = script
+            script.now += silence - .milliseconds(600)
+            return script.give(.tick).compactMap(\.transaction)
+        }
+        #expect(wants(after: .milliseconds(1_900), follower()) == [], "it promised")
+        #expect(wants(after: .milliseconds(2_100), follower()) == [.release(epoch: 8)])
+        #expect(
+            wants(after: .milliseconds(2_100), follower(isConnected: true)) == [], "the leader may be slow")
+        #expect(wants(after: .milliseconds(3_100), follower(isConnected: true)) == [.release(epoch: 8)])
+        #expect(wants(after: .seconds(60), follower(members: [b])) == [], "it may not lead")
+        #expect(
+            wants(after: .seconds(60), follower(promise: nil)) == [], "that leader reads on its lease, too")
+        var stranger = follower()
+        _ = stranger.give(.watched(Script.view(9, leader: (b, 9), insync: ([a, b], 4))))
+        #expect(wants(after: .seconds(60), stranger) == [], "it never heard the leader of that epoch")
+
+        var ousting = follower()
+        ousting.now += .seconds(2)
+        _ = ousting.give(.tick)
+        let gone = Script.view(9, leader: nil, insync: ([a, b], 4))
+        let effects = ousting.give(.answered(ousting.lastRequest, .init(isDone: true, snapshot: gone)))
+        #expect(effects.compactMap(\.transaction) == [.take(insync: 4)])
+    }
+
+    @Test("A leader with a partner reads on its promise alone, never on its lease")
+    func reading() {
+        var script = Script.leading(with: [a, b], isConnected: true)
+        let session = Session(epoch: 8, number: script.lastSession)
+        let asked = script.now
+        _ = script.give(.received(.stored(session, end: 6, identity: b)))
+        #expect(script.node.acknowledgedEnd == 6 && !script.node.mayRead(at: script.now))
+        _ = script.give(.received(.pong(session, sent: asked)))
+        #expect(script.node.mayRead(at: asked + .milliseconds(1_900)))
+        #expect(!script.node.mayRead(at: asked + .seconds(2)), "clocks may run apart")
     }
 
     @Test("What a node promised before it was started binds it whatever its leader says")

@@ -33,7 +33,7 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
 
     static let all = [
         GoldenFrame("greeting", greeting(1...1)),
-        GoldenFrame("greeting-2", greeting(PairGreeting.spokenVersions)),
+        GoldenFrame("greeting-2", greeting(1...2)),
         GoldenFrame("closing", .refusal("no, thank you")),
         GoldenFrame("hello", .hello(session)),
         GoldenFrame("refusal", .refusal(session)),
@@ -43,7 +43,8 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
         GoldenFrame(
             "batch", .batch(session, ShippedBatch(before: 4, end: mark, bytes: [0xCA, 0xFE, 0xBA, 0xBE]))),
         GoldenFrame("stored", .stored(session, end: 7, identity: identity)),
-        GoldenFrame("ping", .ping(session, sent: .seconds(2) + .milliseconds(500))),
+        GoldenFrame("ping", .ping(session, sent: .seconds(2) + .milliseconds(500), promise: nil)),
+        GoldenFrame("ping-3", .ping(session, sent: .seconds(2), promise: .seconds(1))),
         GoldenFrame("pong", .pong(session, sent: .zero)),
         GoldenFrame("released", .released(session)),
     ]
@@ -242,7 +243,9 @@ extension Frame {
             let batch = ShippedBatch(before: number(), end: mark(), bytes: random.bytes(count(5_000)))
             return .message(.batch(session(), batch))
         case 7: return .message(.stored(session(), end: number(), identity: identity()))
-        case 8: return .message(.ping(session(), sent: duration()))
+        case 8:
+            let promise = Bool.random(using: &random) ? duration() : nil
+            return .message(.ping(session(), sent: duration(), promise: promise))
         case 9: return .message(.pong(session(), sent: duration()))
         default: return .message(.released(session()))
         }

@@ -44,7 +44,7 @@ struct PairLinkTests {
                                 node.send(
                                     .batch(session, ShippedBatch(before: 0, end: .none, bytes: bytes)))
                             } else {
-                                node.send(.ping(session, sent: .milliseconds(number)))
+                                node.send(.ping(session, sent: .milliseconds(number), promise: nil))
                             }
                         }
                     }
@@ -62,7 +62,7 @@ struct PairLinkTests {
                         #expect(batch.bytes.count == 100_000 && batch.bytes.allSatisfy { $0 == thread })
                         #expect(session.number == next[Int(session.epoch)])
                         next[Int(session.epoch)] += 1
-                    case .ping(let session, let sent):
+                    case .ping(let session, let sent, _):
                         #expect(session.number == next[Int(session.epoch)])
                         #expect(sent == .milliseconds(Int(session.number)))
                         next[Int(session.epoch)] += 1
@@ -84,9 +84,10 @@ struct PairLinkTests {
             for node in [first, second] { try await node.waitFor(.connected) }
             for (node, other) in [(first, second), (second, first)] {
                 node.send(.released(session))
+                node.send(.ping(session, sent: .zero, promise: .seconds(1)))
                 node.send(.hello(session))
                 try await other.waitFor(.received(.hello(session)))
-                #expect(other.received == [.hello(session)])
+                #expect(other.received == [.ping(session, sent: .zero, promise: nil), .hello(session)])
             }
         }
     }
@@ -106,11 +107,13 @@ struct PairLinkTests {
     @Test("What is said within deliver is sent")
     func answers() async throws {
         try await withPair(react: { input, node in
-            if case .received(.ping(let session, let sent)) = input {
+            if case .received(.ping(let session, let sent, _)) = input {
                 node.send(.pong(session, sent: sent))
             }
         }) { first, second in
-            for number in 1...1_000 { first.send(.ping(session, sent: .seconds(number))) }
+            for number in 1...1_000 {
+                first.send(.ping(session, sent: .seconds(number), promise: .seconds(1)))
+            }
             try await eventually("all answered", every: .milliseconds(5)) { first.received.count == 1_000 }
             #expect(first.received == (1...1_000).map { .pong(session, sent: .seconds($0)) })
         }

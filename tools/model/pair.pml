@@ -17,7 +17,7 @@
  *   FAILURES   a leader's commit fails, and nothing of it is in the log
  *   SURVIVORS  a commit fails, and its batch may nevertheless be found in the log after a crash
  *   DISKS      a node starts with another disk, which is empty at first, and maybe with the former one again
- *   READS      leases and promises: who may answer a read
+ *   READS      promises: who may answer a read
  *
  * The run begins in epoch 1: A leads, both are in `insync`, `epoch_started` is acknowledged.
  */
@@ -125,7 +125,6 @@ byte kind[2 * MESSAGES], from_epoch[2 * MESSAGES], from_session[2 * MESSAGES], p
 byte batch[2 * MESSAGES], content[2 * MESSAGES * POSITIONS];
 
 /* ---- reads ---- */
-bit lease[2];            /* leader: by its own clock, its lease stands */
 bit trusts[2];           /* leader: by its own clock, the standby's promise not to take the lead stands */
 bit bound[2];            /* a node: it may have given that promise, and by its own clock it may stand */
 
@@ -174,11 +173,11 @@ inline check_acknowledgement(n) {
 }
 
 /* Whoever may answer reads shows all that was acknowledged, and nothing else, which might yet be lost. Alone in
- * insync, a leader needs neither lease nor promise, since nobody else can take over. Rule 10: not before its own
- * epoch_started was acknowledged. */
+ * insync, a leader needs no promise, since nobody else can take over. A lease would not do: the standby may take the
+ * key away. Rule 10: not before its own epoch_started was acknowledged. */
 #define SERVES(n) (acknowledged[n] > 0 && (BUG_served_too_early || EPOCH_OF(LOG(n, acknowledged[n])) == promised[n]))
 #define MAY_READ(n) (role[n] == LEADER && SERVES(n) && \
-    (lease[n] || trusts[n] || (!waits[n]) || BUG_read_without_lease))
+    (trusts[n] || !waits[n] || BUG_read_without_promise))
 inline check_reads() {
 #if READS
   assert(!MAY_READ(A) || acknowledged[A] == history_end);
@@ -227,7 +226,7 @@ inline drop_gathered(n) {
 inline step_down(n) {
   give_up(n);
   role[n] = STANDBY; session[n] = 0; handed[n] = 0; stored[n] = 0; acknowledged[n] = 0;
-  waits[n] = 0; unsettled[n] = 0; knows[n] = 0; partner[n] = 0; peer[n] = 0; lease[n] = 0; trusts[n] = 0;
+  waits[n] = 0; unsettled[n] = 0; knows[n] = 0; partner[n] = 0; peer[n] = 0; trusts[n] = 0;
   drop_gathered(n)
 }
 
@@ -266,7 +265,8 @@ inline key_appears(n) {
   epochs++; key_holder = n + 1; key_epoch = epochs;
   key_identity = (BUG_take_outside_insync || BUG_names_not_identities -> identity[n] : insync_identity[n])
 }
-inline lease_ends() { key_holder = 0; key_epoch = 0; key_identity = 0 }
+/* By itself, or taken away by the standby. */
+inline key_ends() { key_holder = 0; key_epoch = 0; key_identity = 0 }
 
 /* Rules 1 and 2: an answer or a read shows n its key. An epoch is entered at most once. */
 #define FRESH(n, epoch) ((epoch) > promised[n] || (BUG_epoch_resumed && (epoch) == promised[n]))
@@ -287,7 +287,6 @@ inline enter(n) {
      role[n] = ENTERING; promised[n] = answer_epoch[n]; session[n] = 0; survivor[n] = 0;
      acknowledged[n] = (BUG_only_own_counts -> 0 : end[n]);
      waits[n] = (answer_insync[n] == BOTH); partner[n] = answer_partner[n]; knows[n] = answer_current[n];
-     lease[n] = (READS && key_holder == n + 1 && key_epoch == promised[n]);
      if
      :: LAST_EPOCH(n) == promised[n] -> role[n] = LEADER /* only for a planted bug */
      :: else -> gathered[n] = end[n] + 1; LOG(n, gathered[n]) = BATCH(promised[n], 0)
@@ -493,14 +492,9 @@ inline time_out(n) {
 
 /* ==== reads ==== */
 
-/* A promise is given in a session. By the clocks, a leader ceases to trust before the standby ceases to be bound, and
- * believes in its lease no longer than etcd. */
+/* A promise is given in a session. By the clocks, a leader ceases to trust before the standby ceases to be bound. */
 #define SAME_SESSION(n, o) (role[n] == LEADER && role[o] == STANDBY && promised[o] == promised[n] && \
     session[n] > 0 && session[o] == session[n])
-#define LEASE_STANDS (lease[(key_holder - 1) & 1] && promised[(key_holder - 1) & 1] == key_epoch)
-
-/* A leader that gives its key back, in a switchover, reads no more on its lease before it asks etcd to. */
-#define MAY_RELEASE(n) (key_holder == n + 1 && key_epoch == promised[n] && BUG_released_while_reading)
 
 #include "tidy.h"
 #include "progress.h"
@@ -544,10 +538,6 @@ inline time_out(n) {
   STEP(CRASHES, crash(n, o); lose_survivor(n)) \
   STEP(SURVIVORS && survivor[n] != 0, crash(n, o); find_survivor(n); promised[n] = LAST_EPOCH(n)) \
   CHANGE_DISK(n, o) \
-  STEP(role[n] == LEADER && MAY_RELEASE(n), lease_ends()) \
-  STEP(READS && role[n] == LEADER && !lease[n] && \
-       (BUG_other_lease_counts || (key_holder == n + 1 && key_epoch == promised[n])), lease[n] = 1) \
-  STEP(lease[n], lease[n] = 0) \
   STEP(READS && SAME_SESSION(n, o) && !trusts[n], trusts[n] = 1; bound[o] = 1) \
   STEP(trusts[n], trusts[n] = 0) \
   STEP(bound[n] && !trusts[o], bound[n] = 0) /* by the clock, or since the leader said that it left the epoch */ \
@@ -575,7 +565,7 @@ end_idle:
   do
   NODE(A, B)
   NODE(B, A)
-  STEP(key_holder != 0 && !LEASE_STANDS, lease_ends())
+  STEP(key_holder != 0, key_ends())
 #ifdef PROGRESS
   STEP(insync != 0, calm(BOTH); wipe())
   STEP(insync & 1, calm(1); wipe())

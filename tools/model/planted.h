@@ -23,7 +23,7 @@
 #define BUG_session_not_compared         (planted == 22) /* rule 9: the epoch alone is compared */
 #define BUG_shipped_before_epoch_durable (planted == 23) /* rule 3: hello and batches before epoch_started is durable */
 #define BUG_names_not_identities         (planted == 24) /* rule 1: insync names nodes, whatever log they have now */
-#define BUG_read_without_lease           (planted == 25) /* reads: whoever takes itself for the leader answers */
+#define BUG_read_without_promise         (planted == 25) /* reads: whoever takes itself for the leader answers */
 #define BUG_promise_forgotten            (planted == 26) /* reads: a restarted standby does not wait */
 #define BUG_promise_binds_only_takes     (planted == 27) /* reads: an answer under way may still be entered on */
 #define BUG_served_too_early             (planted == 28) /* rule 10: reads before epoch_started is acknowledged */
@@ -31,6 +31,4 @@
 #define BUG_stranger_counts              (planted == 30) /* rule 10: the peer counts, whatever log it has now */
 #define BUG_session_unchecked            (planted == 31) /* rule 8: older sessions, too; harmless */
 #define BUG_shrink_forgotten             (planted == 32) /* rule 16: alone without telling etcd */
-#define BUG_released_while_reading       (planted == 33) /* reads: on the lease, while the key is given back */
 #define BUG_promise_broken               (planted == 34) /* reads: a standby takes the lead whatever it promised */
-#define BUG_other_lease_counts           (planted == 35) /* reads: on a new lease, while the key's has run out */

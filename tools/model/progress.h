@@ -35,7 +35,7 @@ inline calm_turn(n, o, alive) {
 
 inline calm(alive) {
   for (j : 0 .. 2 * MESSAGES - 1) { clear_message(j) };
-  for (j : A .. B) { lease[j] = 0; trusts[j] = 0; bound[j] = 0 };
+  for (j : A .. B) { trusts[j] = 0; bound[j] = 0 };
   for (j : 0 .. 3) { clear_late(j) };
   rounds = 0; mark = 0; good = 0;
   do
@@ -45,7 +45,7 @@ inline calm(alive) {
      if
      :: key_holder != 0 && (DEAD(key_holder - 1) ||
         (!LEADS(key_holder - 1) && !(role[key_holder - 1] == STANDBY && key_epoch > promised[key_holder - 1]))) ->
-        lease_ends()
+        key_ends()
      :: else
      fi;
      calm_turn(A, B, alive);
@@ -70,7 +70,7 @@ inline wipe() {
     request[i] = 0; phase[i] = 0; guard_holds[i] = 0;
     answer_epoch[i] = 0; answer_insync[i] = 0; answer_partner[i] = 0; answer_current[i] = 0;
      late_answer[i] = 0;
-    lease[i] = 0; trusts[i] = 0; bound[i] = 0
+    trusts[i] = 0; bound[i] = 0
   };
   key_holder = 0; key_epoch = 0; key_identity = 0; epochs = EPOCHS; insync = 0; history_end = 0; history_epoch = 0
 }

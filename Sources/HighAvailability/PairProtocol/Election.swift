@@ -9,7 +9,9 @@ extension PairNode {
         lastLook = now
         guard let view else { return transact(.read) }
         if let leader = view.leader {
-            guard leader.identity == identity else { return transact(.read) }
+            guard leader.identity == identity else {
+                return transact(mayOust(leader) ? .release(epoch: leader.epoch) : .read)
+            }
             // Rule 2: a key of an epoch that was entered already is given back, never resumed.
             return transact(isFresh(leader.epoch) ? .read : .release(epoch: leader.epoch))
         }
@@ -25,7 +27,7 @@ extension PairNode {
     mutating func transact(_ transaction: EtcdTransaction) {
         requestNumber += 1
         request = Request(
-            number: requestNumber, transaction: transaction, sent: now, lease: lease, seen: seen)
+            number: requestNumber, transaction: transaction, sent: now, seen: seen)
         order(.transact(requestNumber, transaction))
     }
 
@@ -38,11 +40,23 @@ extension PairNode {
         self.request = nil
         guard isBelieved(answer.snapshot, after: request.seen) else { return }
         if case .leader = role { settleRequest(request, answer) }
-        switch request.transaction {
-        case .take where answer.isDone, .found where answer.isDone:
-            observe(answer.snapshot, lease: request.lease)
-        default: observe(answer.snapshot)
+        observe(answer.snapshot)
+        if case .standby = role, case .release = request.transaction, answer.isDone {
+            lastLook = nil
+            lookAtEtcd()
         }
+    }
+
+    /// Whether a leader has been silent for so long that its key may be taken away from it, before its lease
+    /// runs out: it is bound by nothing, since all that a leader does it does without relying on the key.
+    ///
+    /// A leader that lives and reaches etcd has by then gone on without this node, which is no member then.
+    private func mayOust(_ leader: EtcdSnapshot.Leader) -> Bool {
+        guard let heard, heard.isOustable, heard.session == acceptedSession,
+            heard.session.epoch == leader.epoch, view?.insync?.members.contains(identity) ?? false
+        else { return false }
+        let isSilent = !isConnected || now - heard.at > settings.peerPatience + settings.interval * 2
+        return isSilent && now >= max(promiseEnd, holdOffEnd) && now < leaseEnd
     }
 
     /// The outcome is unknown (rule 15).
@@ -95,9 +109,7 @@ extension PairNode {
     }
 
     /// Acts on the keys as they are, or were: an old view does no harm.
-    ///
-    /// - Parameter lease: what the leader's key is on, if this node has just put it there.
-    mutating func observe(_ snapshot: EtcdSnapshot, lease: UInt64? = nil) {
+    mutating func observe(_ snapshot: EtcdSnapshot) {
         if snapshot.revision.number >= view?.revision.number ?? 0 || planted == .restoredEtcdBelieved {
             view = snapshot
         }
@@ -110,7 +122,7 @@ extension PairNode {
         if let leader = snapshot.leader, leader.identity == identity, isFresh(leader.epoch),
             let insync = snapshot.insync, now >= promiseEnd
         {
-            beginEntering(leader.epoch, insync, lease)
+            beginEntering(leader.epoch, insync)
         }
     }
 
@@ -119,12 +131,10 @@ extension PairNode {
         planted == .epochResumed ? epoch >= promised : epoch > promised
     }
 
-    private mutating func beginEntering(
-        _ epoch: UInt64, _ insync: EtcdSnapshot.Insync, _ lease: UInt64?
-    ) {
+    private mutating func beginEntering(_ epoch: UInt64, _ insync: EtcdSnapshot.Insync) {
         acceptedEpoch = max(acceptedEpoch, epoch)
         request = nil
-        role = .entering(Entering(epoch: epoch, insync: insync, lease: lease))
+        role = .entering(Entering(epoch: epoch, insync: insync))
         // Rule 3: any standby write in hand is finished first.
         settle()
     }
@@ -136,8 +146,7 @@ extension PairNode {
             Leading(
                 epoch: entering.epoch, start: end.position, gathered: end.position,
                 acknowledged: entering.inherited ?? 0,
-                partner: others.first, revision: entering.insync.revision, lease: entering.lease,
-                since: now))
+                partner: others.first, revision: entering.insync.revision, since: now))
         if isConnected { beginSession() }
         acknowledge()
     }

@@ -143,10 +143,11 @@ extension PairNode {
         order(.send(.stored(session, end: end.position, identity: identity)))
     }
 
-    /// A promise not to take the lead, which lets the leader answer reads when etcd is away.
-    mutating func takePing(_ session: Session, _ sent: Duration) {
+    /// A promise not to take the lead, on which the leader answers reads.
+    mutating func takePing(_ session: Session, _ sent: Duration, _ promise: Duration?) {
         guard case .standby = role, session == acceptedSession else { return }
-        if planted != .promiseBroken { promiseEnd = max(promiseEnd, now + settings.promise) }
+        heard = Heard(session: session, at: now, isOustable: promise != nil)
+        if planted != .promiseBroken { promiseEnd = max(promiseEnd, now + (promise ?? settings.lease)) }
         order(.send(.pong(session, sent: sent)))
     }
 

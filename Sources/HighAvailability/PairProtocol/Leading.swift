@@ -15,8 +15,6 @@ public struct Leading: Sendable {
     var isUnsettled = false
     /// The revision of `insync` as it was last seen.
     var revision: UInt64
-    /// The lease that the key is on, as long as reads may rely on it.
-    var lease: UInt64?
 
     var sessionNumber: UInt64 = 0
     var peer = Peer.lost
@@ -46,7 +44,7 @@ public struct Leading: Sendable {
 
     init(
         epoch: UInt64, start: UInt64, gathered: UInt64, acknowledged: UInt64, partner: LogIdentity?,
-        revision: UInt64, lease: UInt64?, since: Duration
+        revision: UInt64, since: Duration
     ) {
         self.epoch = epoch
         self.start = start
@@ -54,7 +52,6 @@ public struct Leading: Sendable {
         self.acknowledged = acknowledged
         self.partner = partner
         self.revision = revision
-        self.lease = lease
         lastProgress = since
         sessionBegan = since
         lastCertain = since
@@ -89,10 +86,7 @@ extension PairNode {
                 return node.stepDown("it reaches neither its partner nor etcd")
             }
             if leading.lastPing.map({ node.now - $0 >= node.settings.interval }) ?? true {
-                leading.lastPing = node.now
-                if leading.peer != .lost {
-                    node.order(.send(.ping(leading.session, sent: node.now)))
-                }
+                node.ping(&leading)
             }
         }
         let isDue = lastLook.map { now - $0 >= settings.interval } ?? true
@@ -123,7 +117,14 @@ extension PairNode {
             leading.isShipping = false
             leading.peer = .greeted
             node.order(.send(.hello(leading.session)))
+            node.ping(&leading)
         }
+    }
+
+    private mutating func ping(_ leading: inout Leading) {
+        leading.lastPing = now
+        guard leading.peer != .lost else { return }
+        order(.send(.ping(leading.session, sent: now, promise: settings.promise)))
     }
 
     /// The peer has promised itself to a later session: a later epoch is reason enough to look at etcd.
@@ -258,17 +259,14 @@ extension PairNode {
     /// acknowledged anything after it.
     public func mayRead(at now: Duration) -> Bool {
         guard case .leader(let leading) = role, leading.isServing else { return false }
-        return planted == .readWithoutLease || isCertain(leading, at: now)
+        return planted == .readWithoutPromise || isCertain(leading, at: now)
     }
 
     /// Whether nobody else can have acknowledged anything that this leader does not know.
     private func isCertain(_ leading: Leading, at now: Duration) -> Bool {
-        // Alone in `insync`, nobody else can take over.
+        // Alone in `insync`, nobody else can take over. A lease says nothing: a standby may take the key away.
         if leading.partner == nil { return true }
-        let margin = settings.lease - settings.shortened(settings.lease)
-        // Another lease says nothing of the key.
-        let isKeyOnLease = leading.lease == lease || planted == .leaseIsNotTheKeys
-        return now < leading.promiseEnd || isKeyOnLease && now < leaseEnd - margin
+        return now < leading.promiseEnd || planted == .leaseTrusted && now < leaseEnd
     }
 
     /// Whether this node leads and relies on its peer's promise not to.

@@ -129,9 +129,6 @@ extension PairNode {
             leading.partner.flatMap { leading.stored(by: $0, planted) } == leading.gathered
             && leading.acknowledged == leading.gathered && !leading.isUnsettled
         if isReady {
-            // From now on the lease says nothing of the key.
-            leading.lease = nil
-            role = .leader(leading)
             if planted == .releasedEarly { order(.send(.released(leading.session))) }
             transact(.release(epoch: leading.epoch))
         } else if let since = leading.handingOverSince, now - since > settings.peerPatience {

@@ -33,6 +33,8 @@ public struct PairNode: Sendable {
     var promiseEnd: Duration
     /// Promised, perhaps, before the start.
     private let forgottenPromiseEnd: Duration
+    /// The leader that was heard last in this process.
+    var heard: Heard?
     /// Before this the other one goes first.
     var holdOffEnd: Duration = .zero
     var isConnected = false
@@ -65,10 +67,16 @@ public struct PairNode: Sendable {
     public struct Entering: Sendable {
         let epoch: UInt64
         let insync: EtcdSnapshot.Insync
-        /// The lease that the key is on; nil if that is not known.
-        let lease: UInt64?
         /// Everything before it may have been acknowledged (rule 4); nil until older writes are settled.
         var inherited: UInt64? = nil
+    }
+
+    /// A sign of life of a leader.
+    struct Heard: Sendable {
+        let session: Session
+        let at: Duration
+        /// Whether that leader reads on nothing but promises, so that its key may be taken away.
+        let isOustable: Bool
     }
 
     /// A transaction on its way.
@@ -76,7 +84,6 @@ public struct PairNode: Sendable {
         let number: UInt64
         let transaction: EtcdTransaction
         let sent: Duration
-        let lease: UInt64
         /// An answer must not be older.
         let seen: EtcdMemory?
     }
@@ -101,7 +108,8 @@ public struct PairNode: Sendable {
         self.planted = planted
         role = .standby(Following())
         // What it promised before it stopped is forgotten: wait out the longest promise.
-        forgottenPromiseEnd = planted == .promiseForgotten ? now : now + settings.extended(settings.promise)
+        let longest = settings.extended(max(settings.promise, settings.lease))
+        forgottenPromiseEnd = planted == .promiseForgotten ? now : now + longest
         promiseEnd = forgottenPromiseEnd
         self.now = now
     }
@@ -174,7 +182,7 @@ public struct PairNode: Sendable {
         case .common(let session, let question, let mark): takeCommon(session, question, mark)
         case .batch(let session, let batch): takeBatch(session, batch)
         case .stored(let session, let end, let identity): takeAcknowledgement(session, end, of: identity)
-        case .ping(let session, let sent): takePing(session, sent)
+        case .ping(let session, let sent, let promise): takePing(session, sent, promise)
         case .pong(let session, let sent): takePong(session, sent)
         case .released(let session): takeReleased(session)
         }

@@ -1,11 +1,11 @@
 /// The pair's times.
 ///
-/// Safety depends on none of them, but for reads: those trust `promise`, the lease, and
-/// that two clocks run apart by less than `clockErrorPartsPerThousand`.
+/// Safety depends on none of them, but for reads: those trust `promise`, and that two clocks run apart by less
+/// than `clockErrorPartsPerThousand`.
 public struct PairSettings: Hashable, Sendable {
     /// How long the leader's key outlives its holder's last sign of life.
     public var lease: Duration
-    /// For how long a standby that answers a ping will not take the lead.
+    /// For how long a standby that answers a ping will not take the lead; a leader asks for so much.
     public var promise: Duration
     /// How often a leader pings, and a node looks at etcd.
     public var interval: Duration
@@ -24,12 +24,12 @@ public struct PairSettings: Hashable, Sendable {
     public init(lease: Duration) {
         precondition(lease >= .seconds(1), "etcd counts leases in seconds")
         self.lease = lease
-        promise = lease
+        promise = lease / 2
         interval = lease / 8
         peerPatience = lease / 2
         etcdPatience = lease / 2
         clockErrorPartsPerThousand = 20
-        // A leader hears of its lease or its peer several times before it must stop answering reads.
+        // A leader hears of its peer several times before it must stop answering reads.
         precondition(interval * 3 < peerPatience && peerPatience < lease)
     }
 

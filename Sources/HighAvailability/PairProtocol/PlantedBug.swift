@@ -53,9 +53,9 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     /// T7: a batch of an older epoch than the leader's is refused.
     case batchEpochCompared
     /// Reads are answered whoever else may lead.
-    case readWithoutLease
-    /// Reads are answered on a lease that the key is not on.
-    case leaseIsNotTheKeys
+    case readWithoutPromise
+    /// Reads are answered on the lease, though the standby may take the key away.
+    case leaseTrusted
     /// Inherited batches are shown before the new epoch is acknowledged.
     case servedTooEarly
     /// A restarted standby does not wait out what it promised.
@@ -66,7 +66,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case releasedEarly
     /// A standby is freed by whoever left any epoch, not only that of its session.
     case anyReleaseCounts
-    /// The lease is measured on a clock that people set.
+    /// Promises are measured on a clock that people set.
     case wallClockTrusted
     /// A restored etcd is believed.
     case restoredEtcdBelieved

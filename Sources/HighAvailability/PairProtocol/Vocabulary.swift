@@ -95,9 +95,12 @@ public enum PairMessage: Hashable, Sendable {
     case batch(Session, ShippedBatch)
     /// Standby: everything up to here is durable in its log (rule 9).
     case stored(Session, end: UInt64, identity: LogIdentity)
-    /// Leader: are you there? With the leader's clock when it asked.
-    case ping(Session, sent: Duration)
-    /// Standby: for ``PairSettings/promise`` from now on it will not take the lead.
+    /// Leader: are you there, and will you promise not to take the lead for so long? With its clock when it asked.
+    ///
+    /// Without a promise it comes from a build that wants one of a whole lease, and that reads on its lease, too:
+    /// its key must not be taken away.
+    case ping(Session, sent: Duration, promise: Duration?)
+    /// Standby: for as long as it was asked, from now on, it will not take the lead.
     case pong(Session, sent: Duration)
     /// Leader: it has left the epoch of this session for good, and no longer trusts what it was promised.
     case released(Session)

@@ -120,9 +120,9 @@ extension PlantedBug {
     /// Within so many seeds, from the first on, it must be found.
     fileprivate var stated: Int {
         switch self {
-        case .anyReleaseCounts, .epochResumed, .leaseIsNotTheKeys, .noEpochCheck, .oldHelloAccepted,
-            .readWithoutLease, .restoredEtcdBelieved, .stepDownOnlyForMembers, .wallClockTrusted:
-            50_000
+        case .anyReleaseCounts, .epochResumed, .guardByName, .leaseTrusted, .noEpochCheck, .oldHelloAccepted,
+            .readWithoutPromise, .restoredEtcdBelieved, .stepDownOnlyForMembers:
+            100_000
         default: 5_000
         }
     }

@@ -4,9 +4,10 @@ import Synchronization
 /// What was logged, line by line.
 package final class LogLines: Sendable {
     private let lines = Mutex<[String]>([])
+    private let level: Logger.Level
 
-    /// Nothing yet.
-    package init() {}
+    /// Nothing yet, and nothing below a level later.
+    package init(level: Logger.Level = .trace) { self.level = level }
 
     /// Message and metadata of each, in their order.
     package var all: [String] { lines.withLock { $0 } }
@@ -14,13 +15,13 @@ package final class LogLines: Sendable {
     /// How many hold these words.
     package func count(_ words: String) -> Int { all.count { $0.contains(words) } }
 
-    /// Logs here, whatever the level.
-    package var logger: Logger { Logger(label: "test") { _ in Handler(lines: self) } }
+    /// Logs here.
+    package var logger: Logger { Logger(label: "test") { _ in Handler(lines: self, logLevel: level) } }
 
     private struct Handler: LogHandler {
         let lines: LogLines
+        var logLevel: Logger.Level
         var metadata: Logger.Metadata = [:]
-        var logLevel: Logger.Level = .trace
 
         subscript(metadataKey key: String) -> Logger.Metadata.Value? {
             get { metadata[key] }

@@ -26,6 +26,7 @@ enum Frame: Hashable, Sendable {
         case ping = 22
         case pong = 23
         case released = 24
+        case asking = 25
     }
 
     /// Bytes of the length and the kind.
@@ -54,14 +55,20 @@ extension PairMessage {
         case .common: .common
         case .batch: .batch
         case .stored: .stored
-        case .ping: .ping
+        case .ping(_, _, let promise): promise == nil ? .ping : .asking
         case .pong: .pong
         case .released: .released
         }
     }
 
-    /// The first version of the wire that has it; nobody misses it who speaks an older one.
-    var firstVersion: UInt16 { kind == .released ? 2 : 1 }
+    /// It in an older version of the wire; nil where nobody misses it who speaks that one.
+    func spoken(in version: UInt16) -> PairMessage? {
+        switch self {
+        case .released where version < 2: nil
+        case .ping(let session, let sent, _) where version < 3: .ping(session, sent: sent, promise: nil)
+        default: self
+        }
+    }
 
     /// The bytes it takes in memory and on the wire, give or take some.
     var byteCount: Int {

@@ -92,7 +92,9 @@ struct FrameBody {
                     try session(), ShippedBatch(before: try number(), end: try mark(), bytes: tail)))
         case .stored:
             return .message(.stored(try session(), end: try number(), identity: try identity()))
-        case .ping: return .message(.ping(try session(), sent: try duration()))
+        case .ping: return .message(.ping(try session(), sent: try duration(), promise: nil))
+        case .asking:
+            return .message(.ping(try session(), sent: try duration(), promise: try duration()))
         case .pong: return .message(.pong(try session(), sent: try duration()))
         case .released: return .message(.released(try session()))
         }

@@ -89,7 +89,11 @@ extension ByteBuffer {
             put(session)
             put(end)
             put(identity)
-        case .ping(let session, let sent), .pong(let session, let sent):
+        case .ping(let session, let sent, let promise):
+            put(session)
+            put(sent)
+            if let promise { put(promise) }
+        case .pong(let session, let sent):
             put(session)
             put(sent)
         }

@@ -41,14 +41,14 @@ final class PairConnection: ChannelInboundHandler {
     var isWritable: Bool { !isClosing && context?.channel.isWritable == true }
 
     func write(_ frame: Frame) {
-        guard let context, !isClosing, isSpoken(frame) else { return }
+        guard let context, !isClosing, let frame = spoken(frame) else { return }
         context.write(wrapOutboundOut(frame.encoded(with: context.channel.allocator)), promise: nil)
     }
 
-    /// Whether the peer knows such a frame.
-    private func isSpoken(_ frame: Frame) -> Bool {
-        guard case .message(let message) = frame else { return true }
-        return message.firstVersion <= version
+    /// The frame as the peer knows it; nil if it knows none such.
+    private func spoken(_ frame: Frame) -> Frame? {
+        guard case .message(let message) = frame else { return frame }
+        return message.spoken(in: version).map(Frame.message)
     }
 
     func flush() { context?.flush() }
