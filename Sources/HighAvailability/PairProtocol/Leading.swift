@@ -264,7 +264,7 @@ extension PairNode {
 
     /// Whether nobody else can have acknowledged anything that this leader does not know.
     private func isCertain(_ leading: Leading, at now: Duration) -> Bool {
-        // Alone in `insync`, nobody else can take over. A lease says nothing: a standby may take the key away.
+        // Alone in `insync`, nobody else can take over. A lease says nothing: a standby may oust its leader.
         if leading.partner == nil { return true }
         return now < leading.promiseEnd || planted == .leaseTrusted && now < leaseEnd
     }

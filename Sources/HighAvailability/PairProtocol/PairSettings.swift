@@ -1,7 +1,7 @@
 /// The pair's times.
 ///
-/// Safety depends on none of them, but for reads: those trust `promise`, and that two clocks run apart by less
-/// than `clockErrorPartsPerThousand`.
+/// Safety depends on none of them, but for reads: those trust `promise`, and that two clocks run apart by
+/// less than `clockErrorPartsPerThousand`.
 public struct PairSettings: Hashable, Sendable {
     /// How long the leader's key outlives its holder's last sign of life.
     public var lease: Duration

@@ -95,10 +95,10 @@ public enum PairMessage: Hashable, Sendable {
     case batch(Session, ShippedBatch)
     /// Standby: everything up to here is durable in its log (rule 9).
     case stored(Session, end: UInt64, identity: LogIdentity)
-    /// Leader: are you there, and will you promise not to take the lead for so long? With its clock when it asked.
+    /// Leader: are you there, and will you not take the lead for so long? With its clock when it asked.
     ///
-    /// Without a promise it comes from a build that wants one of a whole lease, and that reads on its lease, too:
-    /// its key must not be taken away.
+    /// Without a length it is of a build that wants a whole lease's promise, and reads on its lease, too: it
+    /// must not be ousted.
     case ping(Session, sent: Duration, promise: Duration?)
     /// Standby: for as long as it was asked, from now on, it will not take the lead.
     case pong(Session, sent: Duration)
