@@ -206,7 +206,7 @@ let package = Package(
             path: "Tests/Fixtures/Recording", swiftSettings: settings),
         tests("EncodingsTests", ["Encodings"]),
         tests("AMQPTests", ["AMQP", "CRabbitMQ"]),
-        tests("OsloMessagingTests", ["OsloMessaging", "AMQP", "Encodings"]),
+        tests("OsloMessagingTests", ["OsloMessaging", "AMQP", "Encodings", "Samples"]),
         tests(
             "RPCRequestsTests",
             ["RPCRequests", "OsloMessaging", "Registry", "Projections", "Encodings", "Samples"]),

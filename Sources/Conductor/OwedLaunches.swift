@@ -14,10 +14,13 @@ public final class OwedLaunches: Sendable {
     /// The actions that wait for their launch.
     var all: [VIMID: MonitorActionID] { owed.withLock { $0 } }
 
-    /// Forgets all others if `isComplete`.
-    func owe(_ launches: [(vimID: VIMID, actionID: MonitorActionID)], isComplete: Bool) {
+    /// Takes note of launches, in place of those of all VIMs that a closure names.
+    func owe(
+        _ launches: [(vimID: VIMID, actionID: MonitorActionID)],
+        insteadOf isForgotten: (VIMID) -> Bool = { _ in false }
+    ) {
         owed.withLock { owed in
-            if isComplete { owed = [:] }
+            owed = owed.filter { !isForgotten($0.key) }
             for launch in launches { owed[launch.vimID] = launch.actionID }
         }
     }

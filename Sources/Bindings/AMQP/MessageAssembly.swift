@@ -39,9 +39,11 @@ struct MessageAssembly {
         if let decoded = header.decoded {
             let properties = decoded.assumingMemoryBound(to: amqp_basic_properties_t.self).pointee
             let flags = properties._flags
-            if flags & PropertyFlag.contentType != 0 { contentType = String(properties.content_type) }
+            if flags & PropertyFlag.contentType != 0 {
+                contentType = String(properties.content_type, usually: "application/json")
+            }
             if flags & PropertyFlag.contentEncoding != 0 {
-                contentEncoding = String(properties.content_encoding)
+                contentEncoding = String(properties.content_encoding, usually: "utf-8")
             }
             if flags & PropertyFlag.expiration != 0 { expiration = UInt64(String(properties.expiration)) }
         }

@@ -99,6 +99,12 @@ extension String {
     init(_ bytes: amqp_bytes_t) {
         self.init(decoding: UnsafeRawBufferPointer(start: bytes.bytes, count: bytes.len), as: UTF8.self)
     }
+
+    /// The same, without a copy if it is the text expected.
+    init(_ bytes: amqp_bytes_t, usually text: String) {
+        let isUsual = UnsafeRawBufferPointer(start: bytes.bytes, count: bytes.len).elementsEqual(text.utf8)
+        self = isUsual ? text : String(bytes)
+    }
 }
 
 /// Lends two texts to the library for the time of a call.

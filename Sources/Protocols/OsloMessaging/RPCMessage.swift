@@ -82,6 +82,15 @@ package struct MessageFault: Error, Hashable, Sendable {
 extension RPCRequest {
     /// Reads a message's body.
     package init(body: [UInt8]) throws(MessageFault) {
+        if let plain = PlainRequest.read(body) {
+            self = plain
+        } else {
+            try self.init(anyBody: body)
+        }
+    }
+
+    /// Reads a message's body whatever form it has.
+    init(anyBody body: [UInt8]) throws(MessageFault) {
         let payload = try Envelope.open(body)
         guard let members = payload.object else { throw MessageFault("the message is no object") }
         var address: ReplyAddress?
@@ -152,19 +161,20 @@ extension RPCReply {
         case .success(let value): result = value
         case .failure(let reason): failure = .string(String(decoding: reason.json.encoded, as: UTF8.self))
         }
-        // Put together by hand: it is written once for every call, always with the same keys.
-        var payload: [UInt8] = []
-        payload.reserveCapacity(256)
-        payload += #"{"result": "#.utf8
-        payload += result.encoded
-        payload += #", "failure": "#.utf8
-        payload += failure.encoded
-        payload += (isEnding ? #", "ending": true, "_msg_id": "# : #", "ending": false, "_msg_id": "#).utf8
-        payload += JSONValue.string(messageID).encoded
-        payload += #", "_unique_id": "#.utf8
-        payload += JSONValue.string(uniqueID).encoded
-        payload.append(UInt8(ascii: "}"))
-        return Envelope.close(payload)
+        // Put together by hand, in its envelope: it is written for every call, always with the same keys.
+        var body: [UInt8] = []
+        body.reserveCapacity(384)
+        body += #"{"oslo.version": "2.0", "oslo.message": "{\"result\": "#.utf8
+        Envelope.append(result, to: &body)
+        body += #", \"failure\": "#.utf8
+        Envelope.append(failure, to: &body)
+        body += (isEnding ? #", \"ending\": true"# : #", \"ending\": false"#).utf8
+        body += #", \"_msg_id\": "#.utf8
+        Envelope.append(.string(messageID), to: &body)
+        body += #", \"_unique_id\": "#.utf8
+        Envelope.append(.string(uniqueID), to: &body)
+        body += #"}"}"#.utf8
+        return body
     }
 }
 
@@ -192,6 +202,21 @@ enum Envelope {
         return body
     }
 
+    /// Adds a part of the payload to a body, as it stands in an envelope.
+    static func append(_ part: JSONValue, to body: inout [UInt8]) {
+        switch part {
+        case .null: body += "null".utf8
+        case .string(var text) where text.isPlain:
+            body += #"\""#.utf8
+            text.withUTF8 { body.append(contentsOf: $0) }
+            body += #"\""#.utf8
+        default:
+            var escaped: [UInt8] = []
+            part.encoded.withUnsafeBufferPointer { JSONValue.append(utf8: $0, to: &escaped) }
+            body += escaped.dropFirst().dropLast()
+        }
+    }
+
     private static func parse(_ bytes: [UInt8], _ what: String) throws(MessageFault) -> JSONValue {
         do throws(JSONReadingError) { return try JSONValue(json: bytes) } catch {
             switch error {
@@ -204,11 +229,18 @@ enum Envelope {
 
 extension JSONValue {
     /// A number of seconds that a timer can hold.
-    fileprivate var seconds: Double? {
+    var seconds: Double? {
         switch self {
         case .integer(let value) where value > 0: Double(min(value, 1 << 30))
         case .number(let value) where value > 0: min(value, Double(1 << 30))
         default: nil
         }
+    }
+}
+
+extension String {
+    /// Whether it stands in JSON as it is.
+    fileprivate var isPlain: Bool {
+        utf8.allSatisfy { (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
     }
 }

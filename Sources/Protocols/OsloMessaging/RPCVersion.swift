@@ -13,10 +13,10 @@ package struct RPCVersion: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `1.0`; nil if the text is no version.
     package init?(_ text: String) {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false).map { Int($0) }
-        guard parts.count == 2, let major = parts[0], let minor = parts[1], major >= 0, minor >= 0 else {
-            return nil
-        }
+        guard let point = text.utf8.firstIndex(of: UInt8(ascii: ".")),
+            let major = Int(text[..<point]), let minor = Int(text[text.utf8.index(after: point)...]),
+            major >= 0, minor >= 0
+        else { return nil }
         self.init(major, minor)
     }
 

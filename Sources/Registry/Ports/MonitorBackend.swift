@@ -62,7 +62,7 @@ public struct MonitorSighting: Hashable, Sendable {
 public protocol MonitorBackend: Sendable {
     /// The word stored with launches and stops: `embedded`, `workers`, `mistral`.
     var name: String { get }
-    /// So many launches and stops may be under way at once.
+    /// So many launches, and so many stops beside them, may be under way at once.
     var callMax: Int { get }
     /// Whether actions live on when this process ends.
     ///
