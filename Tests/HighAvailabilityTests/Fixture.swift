@@ -19,6 +19,8 @@ final class PlayedLeader: Sendable {
     private let state = Mutex(State())
     /// How often the node's greeting was asked for: once for each connection.
     private let greetings = Atomic<Int>(0)
+    /// What it says of itself.
+    private let enclosure: OwnEnclosure
     /// Changes what is shipped.
     private let alter: @Sendable ([UInt8]) -> [UInt8]
 
@@ -30,12 +32,12 @@ final class PlayedLeader: Sendable {
 
     init(
         _ log: EventLog, epoch: UInt64, listen: Int, peer: Int,
+        masterKey: [UInt8] = [UInt8](repeating: 7, count: 32),
         alter: @escaping @Sendable ([UInt8]) -> [UInt8] = { $0 }
     ) throws {
         (self.log, self.epoch, self.alter) = (log, epoch, alter)
-        let enclosure = PeerEnclosure(
-            address: "127.0.0.1:1", masterKey: [UInt8](repeating: 7, count: 32)
-        ).bytes
+        let enclosure = OwnEnclosure(PeerEnclosure(address: "127.0.0.1:1", masterKey: masterKey))
+        self.enclosure = enclosure
         let link = try PairLink(
             wire(listen: listen, peer: peer),
             greeting: PairGreeting(
@@ -43,7 +45,7 @@ final class PlayedLeader: Sendable {
                 programVersion: "9.9", hostName: "leader"),
             enclosure: { [weak self] in
                 self?.greetings.add(1, ordering: .relaxed)
-                return enclosure
+                return enclosure.bytes
             }, logger: lines.logger
         ) { [weak self] in self?.take($0) }
         box.withLock { $0 = link }
@@ -53,11 +55,24 @@ final class PlayedLeader: Sendable {
 
     var connectionCount: Int { greetings.load(ordering: .relaxed) }
 
+    /// Says what its master key is from now on, or which one may follow.
+    func greet(with masterKey: [UInt8], next: [UInt8]? = nil) {
+        enclosure.take(masterKey: masterKey)
+        enclosure.announce(next)
+        box.withLock { $0 }?.disconnect()
+    }
+
     /// Ships what was added to its log.
     func ship() {
         let state = state.withLock { $0 }
         guard let stored = state.stored else { return }
         ship(Session(epoch: epoch, number: state.session), after: stored)
+    }
+
+    /// Ships a batch that it has not stored yet.
+    func ship(_ batch: TravellingBatch) {
+        let session = state.withLock { $0.session }
+        send(.batch(Session(epoch: epoch, number: session), ShippedBatch(batch)))
     }
 
     private func take(_ input: PairInput) {
