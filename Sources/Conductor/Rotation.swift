@@ -30,8 +30,8 @@ extension Conductor {
     /// in the place of the old one; events stay as they are.
     ///
     /// Registrations, deregistrations and new credentials wait meanwhile; reports do not. Whatever stops it,
-    /// the next start finds the right key (``MasterKeyFile``). In a pair the other node takes the key over with
-    /// that commit.
+    /// the next start finds the right key (``MasterKeyFile``). In a pair the other node takes the key over
+    /// with that commit.
     ///
     /// - Parameters:
     ///   - newKeyFile: holds the new key; nil makes a random one.
@@ -158,7 +158,7 @@ extension Conductor {
 
     /// Finishes or undoes a rotation that was interrupted.
     ///
-    /// - Throws: ``StartFault`` if a file of a key, or the vault, cannot be read, or the file not be replaced.
+    /// - Throws: ``StartFault`` if a key's file, or the vault, cannot be read, or the file not be replaced.
     public static func settleRotation(of file: MasterKeyFile, _ log: EventLog) throws(StartFault) {
         do throws(MasterKeyFile.SettleFault<EventLogError>) {
             try file.settle { (fingerprint) throws(EventLogError) in

@@ -122,7 +122,7 @@ struct PartnershipTests {
                 #expect(try await leader.credentials(of: id) == PlainCredentials.sample(password).whole)
                 #expect(try MasterKey(reading: file)?.fingerprintText == new)
 
-                // A node that could not take the key over is not left behind with a vault that it cannot open.
+                // A node that could not take the key over is not left with a vault that it cannot open.
                 partner.fault.withLock { $0 = RotationFault("upgrade it") }
                 partner.words.withLock { $0 = [] }
                 await #expect(throws: RotationFault("upgrade it")) {

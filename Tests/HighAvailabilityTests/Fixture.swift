@@ -3,6 +3,7 @@ import EtcdClient
 import EventLog
 import Harness
 import Identity
+import Logging
 import PairProtocol
 import PairWire
 import Samples
@@ -121,11 +122,14 @@ func makeNode(
 ) throws -> HighAvailability.RunningNode {
     var options = Conductor.Options(directory: directory)
     options.version = "1.1"
+    // What fails again and again is told anew for debugging alone.
+    var logger = lines.logger
+    logger.logLevel = .info
     return try RunningNode(
         opening: NodeConfiguration(
             pair: "p", address: "127.0.0.1:2", etcd: EtcdSettings(endpoints: ["http://127.0.0.1:1"]),
             wire: wire(listen: listen, peer: peer)),
-        options, logger: lines.logger)
+        options, logger: logger)
 }
 
 /// Runs something of the pair beside `body`.
