@@ -56,7 +56,8 @@ final class CommitPipeline: Sendable {
     private let isAbandoned = Atomic<Bool>(false)
     /// The writer is with the partnership, and will look at the conveyor by itself.
     private let isWriterAtGate = Atomic<Bool>(false)
-    private let partnership: (any Partnership)?
+    /// Another log that must have what is stored here; nil if there is none.
+    let partnership: (any Partnership)?
     private let hasEnded = Atomic<Bool>(false)
     private let writerBell = Doorbell()
     private let helperBell = Doorbell()

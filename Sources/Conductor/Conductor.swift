@@ -117,6 +117,7 @@ public final class Conductor: Sendable {
         with partnership: any Partnership, logger: Logger
     ) throws(StartFault) {
         keyFile = MasterKeyFile(options.masterKeyFile ?? options.directory + "/master.key")
+        try Conductor.settleRotation(of: keyFile, log)
         keyring = Keyring(try Conductor.openVault(keyFile, log, options))
         if !options.replacesMasterKey {
             try Conductor.checkMasterKey(

@@ -1,5 +1,5 @@
-import EventLog
-import Identity
+public import EventLog
+public import Identity
 public import Registry
 
 /// What a rotation did.
@@ -21,7 +21,8 @@ public struct RotationFault: Error, Hashable, Sendable {
     /// One sentence.
     public let sentence: String
 
-    init(_ sentence: String) { self.sentence = sentence }
+    /// A fault in a sentence.
+    public init(_ sentence: String) { self.sentence = sentence }
 }
 
 extension Conductor {
@@ -29,7 +30,8 @@ extension Conductor {
     /// in the place of the old one; events stay as they are.
     ///
     /// Registrations, deregistrations and new credentials wait meanwhile; reports do not. Whatever stops it,
-    /// the next start finds the right key (``MasterKeyFile``).
+    /// the next start finds the right key (``MasterKeyFile``). In a pair the other node takes the key over
+    /// with that commit.
     ///
     /// - Parameters:
     ///   - newKeyFile: holds the new key; nil makes a random one.
@@ -38,9 +40,6 @@ extension Conductor {
         to newKeyFile: String? = nil, actor: Actor,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
     ) async throws(RotationFault) -> RotationReport {
-        guard !pipeline.isPaired else {
-            throw RotationFault("the master key of a pair cannot be rotated yet: the other node has a copy")
-        }
         let report = try await vaultGate.close { () async throws(RotationFault) in
             try await rotate(to: newKeyFile, actor: actor, progress: progress)
         }
@@ -54,6 +53,7 @@ extension Conductor {
         to newKeyFile: String?, actor: Actor, progress: (UInt64, UInt64) -> Void
     ) async throws(RotationFault) -> RotationReport {
         guard let log = openLog else { throw RotationFault(CommandFailure.stopped.sentence) }
+        try pipeline.partnership?.checkRotation()
         let old = keyring.current
         let key = try nextKey(after: old, file: newKeyFile, log)
         let new = CredentialVault(master: key)
@@ -67,13 +67,14 @@ extension Conductor {
             fromFingerprint: old.fingerprintText, toFingerprint: new.fingerprintText,
             dataKeyCount: UInt64(changes.count), unopenedCount: unopenedCount, actor: actor)
         keyring.announce(new)
+        pipeline.partnership?.rotationBegins(to: key, isInUse: changes.isEmpty)
         do throws(CommandFailure) {
             _ = try await pipeline.submit(.noteVaultRotated(rotated), with: .vault(changes))
         } catch {
-            keyring.settle(isInUse: changes.isEmpty)
-            throw RotationFault("\(error.sentence); the master key in use is still the old one")
+            endRotation(isInUse: changes.isEmpty)
+            throw fault(error, isInUse: changes.isEmpty)
         }
-        keyring.settle(isInUse: true)
+        endRotation(isInUse: true)
         if !changes.isEmpty {
             do throws(MasterKeyFault) { try keyFile.promoteNext() } catch {
                 throw RotationFault(
@@ -85,6 +86,20 @@ extension Conductor {
             keyFile: keyFile.path, fromFingerprint: rotated.fromFingerprint,
             toFingerprint: rotated.toFingerprint, dataKeyCount: rotated.dataKeyCount,
             unopenedCount: rotated.unopenedCount)
+    }
+
+    private func endRotation(isInUse: Bool) {
+        keyring.settle(isInUse: isInUse)
+        pipeline.partnership?.rotationEnds(isInUse: isInUse)
+    }
+
+    private func fault(_ failure: CommandFailure, isInUse: Bool) -> RotationFault {
+        if failure == .outcomeUnknown {
+            return RotationFault(
+                "\(failure.sentence): see vedette vault status which master key is in use")
+        }
+        let present = isInUse ? "the new" : "still the old"
+        return RotationFault("\(failure.sentence); the master key in use is \(present) one")
     }
 
     /// Reads or makes the next key; looks first whether the files are as they should be.
@@ -142,7 +157,9 @@ extension Conductor {
     }
 
     /// Finishes or undoes a rotation that was interrupted.
-    static func settleRotation(of file: MasterKeyFile, _ log: EventLog) throws(StartFault) {
+    ///
+    /// - Throws: ``StartFault`` if a key's file, or the vault, cannot be read, or the file not be replaced.
+    public static func settleRotation(of file: MasterKeyFile, _ log: EventLog) throws(StartFault) {
         do throws(MasterKeyFile.SettleFault<EventLogError>) {
             try file.settle { (fingerprint) throws(EventLogError) in
                 try log.vaultEntries().contains { entry in

@@ -57,6 +57,14 @@ public struct CredentialVault: Sendable {
         return Array(wrapped[1..<9]).hexadecimal
     }
 
+    /// Which master keys wrapped some data keys, each as ``MasterKey/fingerprintText``.
+    public static func fingerprintTexts(of wrapped: some Sequence<[UInt8]>) -> Set<String> {
+        // As bytes first: of many data keys nearly all were wrapped by the same.
+        var fingerprints: Set<ArraySlice<UInt8>> = []
+        for wrapped in wrapped where wrapped.count >= 69 { fingerprints.insert(wrapped[1..<9]) }
+        return Set(fingerprints.map { Array($0).hexadecimal })
+    }
+
     /// The master key in use, as ``MasterKey/fingerprintText``.
     public var fingerprintText: String { master.fingerprintText }
 

@@ -1,5 +1,6 @@
 import Conductor
 import EventLog
+import Identity
 import Projections
 import Registry
 import Samples
@@ -100,9 +101,82 @@ struct PartnershipTests {
     @Test("What the other node would not follow is refused")
     func refusals() async throws {
         try await withLeader { leader, partner in
-            await #expect(throws: RotationFault.self) { try await leader.rotateMasterKey(actor: ada) }
             await #expect(throws: CommandFailure.self) { try await leader.drop(upTo: 1, actor: ada) }
             #expect(leader.head?.position == 1)
+        }
+    }
+
+    @Test("The other node is told the next master key before it gets what is wrapped under it")
+    func rotation() async throws {
+        try await withTemporaryDirectory { directory in
+            let file = directory + "/master.key"
+            try await withLeader(in: directory) { leader, partner in
+                partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+                let id = try await leader.register(.sample("a"), actor: ada).id
+                let old = try #require(try MasterKey(reading: file)).fingerprintText
+                partner.words.withLock { $0 = [] }
+                let report = try await leader.rotateMasterKey(actor: ada)
+                let new = report.toFingerprint
+                #expect(report.fromFingerprint == old && report.dataKeyCount == 1)
+                #expect(partner.words.withLock { $0 } == ["begins \(new)", "keys \(new)", "ends in use"])
+                #expect(try await leader.credentials(of: id) == PlainCredentials.sample(password).whole)
+                #expect(try MasterKey(reading: file)?.fingerprintText == new)
+
+                // A node that could not take the key over is not left with a vault that it cannot open.
+                partner.fault.withLock { $0 = RotationFault("upgrade it") }
+                partner.words.withLock { $0 = [] }
+                await #expect(throws: RotationFault("upgrade it")) {
+                    try await leader.rotateMasterKey(actor: ada)
+                }
+                partner.fault.withLock { $0 = nil }
+                // Nor is a key in use whose commit the pair refused.
+                partner.refuses.store(true, ordering: .relaxed)
+                let fault = await #expect(throws: RotationFault.self) {
+                    try await leader.rotateMasterKey(actor: ada)
+                }
+                #expect(fault?.sentence.contains("still the old one") == true, "\(fault?.sentence ?? "")")
+                partner.refuses.store(false, ordering: .relaxed)
+                #expect(partner.words.withLock { $0.last } == "ends")
+                #expect(try MasterKey(reading: file)?.fingerprintText == new)
+                #expect(try await leader.credentials(of: id) == PlainCredentials.sample(password).whole)
+            }
+            // Whoever leads next finds the key, whatever was left beside it.
+            let log = try EventLog(directory: directory, access: .write)
+            let vault = try log.vaultEntries().compactMap(\.value)
+            let key = try #require(try MasterKey(reading: file))
+            #expect(CredentialVault.fingerprintTexts(of: vault) == [key.fingerprintText])
+        }
+    }
+
+    @Test("A leader that lost its lead while it rotated leads again with the key that its vault is under")
+    func lostRotation() async throws {
+        try await withTemporaryDirectory { directory in
+            var fault: RotationFault?
+            try await withLeader(in: directory) { leader, partner in
+                partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+                _ = try await leader.register(.sample("a"), actor: ada)
+                partner.acknowledgesAtOnce.store(false, ordering: .relaxed)
+                let position = try #require(leader.head?.position)
+                let rotation = Task { () -> RotationFault? in
+                    do throws(RotationFault) {
+                        _ = try await leader.rotateMasterKey(actor: ada)
+                        return nil
+                    } catch { return error }
+                }
+                try await partner.waitForHead(position + 1)
+                leader.abandon()
+                fault = await rotation.value
+            }
+            #expect(fault?.sentence.contains("lost the lead") == true, "\(fault?.sentence ?? "")")
+            let log = try EventLog(directory: directory, access: .write)
+            let table = try Replay(of: log).table
+            let leader = try Conductor(
+                leading: log, from: table, epoch: 8, Conductor.Options(directory: directory), with: Partner(),
+                logger: quiet)
+            let id = try #require(table.allVIMs.map(\.id).first)
+            #expect(try await leader.credentials(of: id) == PlainCredentials.sample(password).whole)
+            leader.abandon()
+            await leader.stop()
         }
     }
 
@@ -173,9 +247,27 @@ private final class Partner: Partnership {
     let acknowledgesAtOnce = Atomic<Bool>(false)
     let refuses = Atomic<Bool>(false)
     let failureCount = Atomic<Int>(0)
+    /// What it was told of rotations, and of the master keys of the data keys that came.
+    let words = Mutex<[String]>([])
+    /// Why it could not follow a rotation.
+    let fault = Mutex<RotationFault?>(nil)
     private let position = Atomic<UInt64>(0)
 
-    func gather(_ batch: BatchBuilder, vault: [VaultChange]) -> Bool { !refuses.load(ordering: .relaxed) }
+    func gather(_ batch: BatchBuilder, vault: [VaultChange]) -> Bool {
+        let keys = CredentialVault.fingerprintTexts(of: vault.compactMap(\.value)).sorted()
+        if !keys.isEmpty { words.withLock { $0.append("keys " + keys.joined(separator: " ")) } }
+        return !refuses.load(ordering: .relaxed)
+    }
+
+    func checkRotation() throws(RotationFault) {
+        if let fault = fault.withLock({ $0 }) { throw fault }
+    }
+
+    func rotationBegins(to next: MasterKey, isInUse: Bool) {
+        words.withLock { $0.append("begins \(next.fingerprintText)" + (isInUse ? " in use" : "")) }
+    }
+
+    func rotationEnds(isInUse: Bool) { words.withLock { $0.append("ends" + (isInUse ? " in use" : "")) } }
 
     func stored(_ head: Head) {
         position.store(head.position, ordering: .releasing)

@@ -20,6 +20,8 @@ final class PlayedLeader: Sendable {
     private let state = Mutex(State())
     /// How often the node's greeting was asked for: once for each connection.
     private let greetings = Atomic<Int>(0)
+    /// What it says of itself.
+    private let enclosure: OwnEnclosure
     /// Changes what is shipped.
     private let alter: @Sendable ([UInt8]) -> [UInt8]
 
@@ -31,12 +33,12 @@ final class PlayedLeader: Sendable {
 
     init(
         _ log: EventLog, epoch: UInt64, listen: Int, peer: Int,
+        masterKey: [UInt8] = [UInt8](repeating: 7, count: 32),
         alter: @escaping @Sendable ([UInt8]) -> [UInt8] = { $0 }
     ) throws {
         (self.log, self.epoch, self.alter) = (log, epoch, alter)
-        let enclosure = PeerEnclosure(
-            address: "127.0.0.1:1", masterKey: [UInt8](repeating: 7, count: 32)
-        ).bytes
+        let enclosure = OwnEnclosure(PeerEnclosure(address: "127.0.0.1:1", masterKey: masterKey))
+        self.enclosure = enclosure
         let link = try PairLink(
             wire(listen: listen, peer: peer),
             greeting: PairGreeting(
@@ -44,7 +46,7 @@ final class PlayedLeader: Sendable {
                 programVersion: "9.9", hostName: "leader"),
             enclosure: { [weak self] in
                 self?.greetings.add(1, ordering: .relaxed)
-                return enclosure
+                return enclosure.bytes
             }, logger: lines.logger
         ) { [weak self] in self?.take($0) }
         box.withLock { $0 = link }
@@ -54,11 +56,24 @@ final class PlayedLeader: Sendable {
 
     var connectionCount: Int { greetings.load(ordering: .relaxed) }
 
+    /// Says what its master key is from now on, or which one may follow.
+    func greet(with masterKey: [UInt8], next: [UInt8]? = nil) {
+        enclosure.take(masterKey: masterKey)
+        enclosure.announce(next)
+        box.withLock { $0 }?.disconnect()
+    }
+
     /// Ships what was added to its log.
     func ship() {
         let state = state.withLock { $0 }
         guard let stored = state.stored else { return }
         ship(Session(epoch: epoch, number: state.session), after: stored)
+    }
+
+    /// Ships a batch that it has not stored yet.
+    func ship(_ batch: TravellingBatch) {
+        let session = state.withLock { $0.session }
+        send(.batch(Session(epoch: epoch, number: session), ShippedBatch(batch)))
     }
 
     private func take(_ input: PairInput) {
@@ -107,11 +122,14 @@ func makeNode(
 ) throws -> HighAvailability.RunningNode {
     var options = Conductor.Options(directory: directory)
     options.version = "1.1"
+    // What fails again and again is told anew for debugging alone.
+    var logger = lines.logger
+    logger.logLevel = .info
     return try RunningNode(
         opening: NodeConfiguration(
             pair: "p", address: "127.0.0.1:2", etcd: EtcdSettings(endpoints: ["http://127.0.0.1:1"]),
             wire: wire(listen: listen, peer: peer)),
-        options, logger: lines.logger)
+        options, logger: logger)
 }
 
 /// Runs something of the pair beside `body`.

@@ -40,6 +40,7 @@ struct PairCodingTests {
         #expect(String(decoding: member.encoded, as: UTF8.self) == json)
         #expect(PairMember(encoded: Array(json.utf8)) == member)
         member.trouble = "the disk is full"
+        member.masterKey = "00ff00ff00ff00ff"
         #expect(PairMember(encoded: member.encoded) == member)
         #expect(PairMember(encoded: Array((json.dropLast() + #","new":[1]}"#).utf8))?.name == "a")
         // Nothing is decided by it.

@@ -27,6 +27,7 @@ final class Node: Sendable {
     init(
         _ greeting: PairGreeting, listen: Int, peer: Int, security: PairConfiguration.Security = .loopback,
         waitingByteMax: Int = WireLimits.waitingByteMax,
+        enclosure: (@Sendable () -> [UInt8])? = nil,
         react: @escaping @Sendable (PairInput, Node) -> Void = { _, _ in },
         refusal: @escaping @Sendable (PairGreeting) -> String? = { _ in nil }
     ) throws {
@@ -34,7 +35,7 @@ final class Node: Sendable {
             listen: address(listen), peer: address(peer), security: security)
         configuration.waitingByteMax = waitingByteMax
         let link = try PairLink(
-            configuration, greeting: greeting, refusal: refusal, logger: log.logger
+            configuration, greeting: greeting, enclosure: enclosure, refusal: refusal, logger: log.logger
         ) { [weak self] input in
             guard let self else { return }
             inputs.withLock { $0.append(input) }

@@ -29,6 +29,50 @@ struct PairLinkTests {
         }
     }
 
+    @Test("What one encloses may change: a link that began with something else is made anew")
+    func enclosures() async throws {
+        let ports = try freePorts(count: 2)
+        let enclosed = Mutex<[UInt8]>([1])
+        let first = try Node(
+            greeting("a", 1), listen: ports[0], peer: ports[1], enclosure: { enclosed.withLock { $0 } })
+        let second = try Node(greeting("b", 2), listen: ports[1], peer: ports[0])
+        try await withRunning(first, second) {
+            try await first.waitFor(.connected)
+            for number in 2..<10 {
+                enclosed.withLock { $0 = [UInt8(number)] }
+                try first.link().disconnect()
+                // What is sent from now on comes to one who heard it, or to nobody.
+                let session = Session(epoch: 1, number: UInt64(number))
+                try await eventually("it comes", every: .milliseconds(5)) {
+                    first.send(.hello(session))
+                    return second.received.contains(.hello(session))
+                }
+                #expect(second.peer?.enclosure == [UInt8(number)])
+            }
+        }
+        #expect(first.isOrderly && second.isOrderly)
+    }
+
+    @Test("What one encloses may change while the link is being made: then it does not stand for long")
+    func lateEnclosure() async throws {
+        let ports = try freePorts(count: 2)
+        let asked = Atomic<Int>(0)
+        let first = try Node(
+            greeting("a", 1), listen: ports[0], peer: ports[1],
+            enclosure: { [UInt8(min(4, asked.add(1, ordering: .relaxed).newValue))] })
+        let second = try Node(greeting("b", 2), listen: ports[1], peer: ports[0])
+        try await withRunning(first, second) {
+            let session = Session(epoch: 1, number: 1)
+            try await eventually("it comes", every: .milliseconds(5)) {
+                first.send(.hello(session))
+                return second.received.contains(.hello(session))
+            }
+            #expect(second.peer?.enclosure == [4])
+            #expect(first.count(.disconnected) >= 1)
+        }
+        #expect(first.isOrderly && second.isOrderly)
+    }
+
     @Test("What several threads send at once arrives whole, and in each thread's order, both ways")
     func order() async throws {
         let (threads, count) = (4, 3_000)

@@ -1,6 +1,5 @@
 import Conductor
 import EventLog
-import Glibc
 import Identity
 import Logging
 import PairProtocol
@@ -81,7 +80,7 @@ extension RunningNode {
     }
 
     /// Runs something of the log, and keeps of its fault the sentence.
-    private func asking<Result, Failure: LogFailure>(
+    func asking<Result, Failure: LogFailure>(
         _ body: () throws(Failure) -> Result
     ) throws(PairFault) -> Result {
         do throws(Failure) { return try body() } catch { throw PairFault(error.sentence) }
@@ -89,22 +88,22 @@ extension RunningNode {
 
     private func store(_ shipped: [ShippedBatch], _ desk: inout LogDesk) throws(PairFault) {
         let before = log.head.position
-        if before == 0 { try adoptMasterKey() }
         // Only what can be folded is stored: a log that cannot be replayed would never start again.
         try asking(fold)
-        let (head, isBehind): (Head, Bool)
+        let batches = try opened(shipped)
+        let takesOver = try takeOverMasterKey(for: batches)
+        let head: Head
         do throws(TravelError) {
             var rehearsal = table.withLock { Rehearsal(on: $0) }
-            var batches: [TravellingBatch] = []
-            for batch in shipped { batches.append(try TravellingBatch(bytes: batch.bytes)) }
             head = try log.append(travelling: batches) { (batch) throws(TravelError) in
                 try rehearse(batch, &rehearsal)
             }
-            isBehind = batches.contains(where: \.isFromLog)
         } catch { throw fault(error) }
+        if takesOver { settleTakenOver() }
         // The leader hears of it first: the fold is for those who read here.
         finishWrite(.stored(Mark(head)))
-        desk.catchUp.stored(after: before, upTo: head.position, isBehind: isBehind)
+        desk.catchUp.stored(
+            after: before, upTo: head.position, isBehind: batches.contains(where: \.isFromLog))
         try asking(fold)
         if head.position >= desk.nextCheckpoint {
             desk.nextCheckpoint = head.position + RunningNode.checkpointInterval
@@ -112,29 +111,12 @@ extension RunningNode {
         }
     }
 
-    /// A log that has nothing yet opens what comes with the leader's master key: nobody copies a file.
-    private func adoptMasterKey() throws(PairFault) {
-        guard let leaders = link.peerGreeting.flatMap({ PeerEnclosure(bytes: $0.enclosure) }),
-            let key = MasterKey(bytes: leaders.masterKey)
-        else {
-            throw PairFault("the leader did not say its master key: update it, or copy the file of its key")
-        }
-        do throws(MasterKeyFault) {
-            let own = try MasterKey(reading: keyFile.path)
-            if own?.fingerprintText == key.fingerprintText { return }
-            if own != nil { try keepMasterKey() }
-            try keyFile.storeNext(key)
-            try keyFile.promoteNext()
-        } catch { throw PairFault(error.sentence) }
-        enclosure.take(masterKey: leaders.masterKey)
-    }
-
-    /// Backups of another log may be under the key that is about to be replaced: a second name keeps it.
-    private func keepMasterKey() throws(MasterKeyFault) {
-        let kept = keyFile.path + ".replaced-\(options.now().microseconds)"
-        if Glibc.link(keyFile.path, kept) == 0 {
-            logger.notice("takes over the leader's master key", metadata: ["kept": "\(kept)"])
-        }
+    private func opened(_ shipped: [ShippedBatch]) throws(PairFault) -> [TravellingBatch] {
+        var batches: [TravellingBatch] = []
+        do throws(TravelError) {
+            for batch in shipped { batches.append(try TravellingBatch(bytes: batch.bytes)) }
+        } catch { throw fault(error) }
+        return batches
     }
 
     private func cut(to mark: Mark) throws(PairFault) {
@@ -217,6 +199,7 @@ extension RunningNode {
             return true
         }
         if !isWanted { conductor.abandon() }
+        greetWithMasterKey()
         Task { [self] in
             // If it was stored and not acknowledged, the node has heard of it already.
             do throws(CommandFailure) { try await conductor.beginEpoch(options) } catch { abandonBegin() }
@@ -224,11 +207,12 @@ extension RunningNode {
     }
 }
 
-/// What a log's fault tells: one sentence.
-private protocol LogFailure: Error {
+/// What a fault of the log, or of what belongs to it, tells: one sentence.
+protocol LogFailure: Error {
     var sentence: String { get }
 }
 
 extension EventLogError: LogFailure {}
 extension TravelError: LogFailure {}
 extension CutError: LogFailure {}
+extension MasterKeyFault: LogFailure {}

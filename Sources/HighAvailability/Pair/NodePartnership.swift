@@ -1,6 +1,8 @@
 public import Conductor
 public import EventLog
+public import Identity
 import PairProtocol
+import PairWire
 import Synchronization
 
 // What the conductor tells the node that it leads for, on its writer thread.
@@ -30,4 +32,28 @@ extension RunningNode: Partnership {
 
     /// The node decides whether it goes on leading (rule 11).
     public func storeFailed() { finishWrite(.storeFailed) }
+
+    /// A node that is away is asked when it comes back (``turnsAway(standbyAt:)``).
+    public func checkRotation() throws(RotationFault) {
+        guard let peer = link.peerGreeting, PeerEnclosure(bytes: peer.enclosure)?.takesMasterKeys != true
+        else { return }
+        throw RotationFault(
+            "\(peer.hostName) (version \(peer.programVersion)) cannot take over another master key: upgrade "
+                + "\(peer.hostName) first")
+    }
+
+    /// Makes the link anew: in its greeting the other node finds the key before anything that needs it.
+    public func rotationBegins(to next: MasterKey, isInUse: Bool) {
+        if isInUse { enclosure.take(masterKey: next.bytes) } else { enclosure.announce(next.bytes) }
+        link.disconnect()
+    }
+
+    /// What this node greets with is what its conductor has.
+    public func rotationEnds(isInUse: Bool) {
+        if isInUse, let next = enclosure.present.nextMasterKey {
+            enclosure.take(masterKey: next)
+        } else {
+            enclosure.announce(nil)
+        }
+    }
 }

@@ -1,14 +1,19 @@
 import Foundation
+import Identity
 import Synchronization
 
 /// What a node tells the other one in its greeting.
-struct PeerEnclosure: Codable, Sendable {
+struct PeerEnclosure: Codable, Equatable, Sendable {
     /// Where its API answers: `host:port`.
     var address: String
-    /// Its master key: a node that joins with an empty log takes it over, so that nobody copies a file.
+    /// Its master key: the node that follows it takes it over, so that nobody copies a file.
     ///
     /// It travels over the pair's wire, which is TLS or does not leave the machine.
     var masterKey: [UInt8]
+    /// The key that may take its place while this link stands: a rotation is under way.
+    var nextMasterKey: [UInt8]?
+    /// Whether it takes over another master key also when its log is not empty; nil in versions that do not.
+    var takesMasterKeys: Bool? = true
 
     init(address: String, masterKey: [UInt8]) {
         (self.address, self.masterKey) = (address, masterKey)
@@ -20,16 +25,63 @@ struct PeerEnclosure: Codable, Sendable {
     }
 
     /// JSON.
-    var bytes: [UInt8] { (try? JSONEncoder().encode(self)).map(Array.init) ?? [] }
+    var bytes: [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return (try? encoder.encode(self)).map(Array.init) ?? []
+    }
+
+    /// The key in use, and the one that may follow.
+    var masterKeys: [MasterKey] {
+        ([masterKey] + [nextMasterKey].compactMap(\.self)).compactMap(MasterKey.init)
+    }
 }
 
-/// What this node tells; the key changes when it takes over the leader's.
+/// What this node tells; the key changes when it rotates it, or takes over the leader's.
 final class OwnEnclosure: Sendable {
-    private let current: Mutex<PeerEnclosure>
+    private struct State: Sendable {
+        var enclosure: PeerEnclosure
+        var bytes: [UInt8]
+        var fingerprint: String?
+        var isUntold = false
+    }
 
-    init(_ enclosure: PeerEnclosure) { current = Mutex(enclosure) }
+    private let state: Mutex<State>
 
-    var bytes: [UInt8] { current.withLock { $0.bytes } }
+    init(_ enclosure: PeerEnclosure) {
+        state = Mutex(State(enclosure: enclosure, bytes: enclosure.bytes))
+        take(masterKey: enclosure.masterKey)
+    }
 
-    func take(masterKey: [UInt8]) { current.withLock { $0.masterKey = masterKey } }
+    var present: PeerEnclosure { state.withLock { $0.enclosure } }
+    var bytes: [UInt8] { state.withLock { $0.bytes } }
+    /// Of the master key in use.
+    var fingerprint: String? { state.withLock { $0.fingerprint } }
+
+    /// This key is in use from now on, and none will follow.
+    func take(masterKey: [UInt8]) {
+        state.withLock { state in
+            state.isUntold = state.isUntold || state.enclosure.masterKey != masterKey
+            state.enclosure.masterKey = masterKey
+            state.enclosure.nextMasterKey = nil
+            state.bytes = state.enclosure.bytes
+            state.fingerprint = MasterKey(bytes: masterKey)?.fingerprintText
+        }
+    }
+
+    /// This key may soon be the one in use; nil if none is.
+    func announce(_ masterKey: [UInt8]?) {
+        state.withLock { state in
+            state.enclosure.nextMasterKey = masterKey
+            state.bytes = state.enclosure.bytes
+        }
+    }
+
+    /// Whether a link that stands may have begun with another key in use; asked once.
+    func wasUntold() -> Bool {
+        state.withLock { state in
+            defer { state.isUntold = false }
+            return state.isUntold
+        }
+    }
 }

@@ -45,10 +45,15 @@ extension RunningNode {
         guard let peer = link.peerGreeting, state.withLock({ $0.core.epochLed == nil }) else { return }
         // It travels as the text of one line, which is not to be longer than the wire takes.
         let words = fault.sentence.unicodeScalars.filter { $0.properties.generalCategory != .control }
-        let sentence =
-            "\(Conductor.hostName) takes nothing from \(peer.hostName) for now: "
-            + String(String.UnicodeScalarView(words.prefix(400)))
-        let end = fault.isLasting ? nil : RunningNode.now + PeerRefusal.pause
+        refuse(
+            peer,
+            because: "\(Conductor.hostName) takes nothing from \(peer.hostName) for now: "
+                + String(String.UnicodeScalarView(words.prefix(400))),
+            until: fault.isLasting ? nil : RunningNode.now + PeerRefusal.pause)
+    }
+
+    /// Refuses a peer from now on, in a sentence that is true on both sides.
+    func refuse(_ peer: PairGreeting, because sentence: String, until end: Duration?) {
         refusal.withLock { $0 = PeerRefusal(peer: peer.identity, sentence: sentence, end: end) }
     }
 

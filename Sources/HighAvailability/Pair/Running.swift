@@ -17,7 +17,10 @@ final class Inlet: Sendable {
     func take(_ input: PairInput) {
         guard let node = node.withLock({ $0 }) else { return }
         switch input {
+        case .connected: node.greetPeer()
+        case .disconnected: node.peer.withLock { $0 = nil }
         case .received(.ping), .received(.batch): node.hearLeader()
+        case .received(.stored(_, let end, _)): if node.turnsAway(standbyAt: end) { return }
         default: break
         }
         node.give(input)
@@ -101,10 +104,11 @@ extension RunningNode {
                 }
             return (role, state.core.epochLed ?? log.head.epoch)
         }
-        let now = RunningNode.now
+        let (now, key) = (RunningNode.now, enclosure.fingerprint)
         let isDue = published.withLock { published in
-            let isDue = published.map { $0.role != role || now - $0.at > .seconds(1) } ?? true
-            if isDue { published = (role, now) }
+            let isDue =
+                published.map { $0.role != role || $0.key != key || now - $0.at > .seconds(1) } ?? true
+            if isDue { published = (role, key, now) }
             return isDue
         }
         guard isDue else { return }
@@ -116,6 +120,7 @@ extension RunningNode {
                 name: Conductor.hostName, restAddress: configuration.address,
                 peerAddress: "\(configuration.wire.listen)", version: options.version, role: role,
                 epoch: epoch, end: log.head.position,
+                masterKey: key,
                 trouble: troubles.isEmpty ? nil : troubles.joined(separator: "; "),
                 time: Int64(clamping: options.now().microseconds)))
     }

@@ -60,9 +60,11 @@ public final class RunningNode: Sendable {
     /// When the leader was heard.
     let hearing = Mutex(Hearing())
     let lastPeer = Mutex<PeerEnclosure?>(nil)
+    /// The other node, while the link stands.
+    let peer = Mutex<ConnectedPeer?>(nil)
     let refusal = Mutex<PeerRefusal?>(nil)
     /// What was told of this node last, and when.
-    let published = Mutex<(role: PairMember.Role, at: Duration)?>(nil)
+    let published = Mutex<(role: PairMember.Role, key: String?, at: Duration)?>(nil)
     let enclosure: OwnEnclosure
     let inlet: Inlet
     private let roleChanges: AsyncStream<NodeRole>.Continuation
@@ -108,6 +110,7 @@ public final class RunningNode: Sendable {
         let greeting = PairGreeting(
             pairName: configuration.pair, identity: identity, logFormat: UInt32(Format.version),
             programVersion: options.version, hostName: Conductor.hostName)
+        try RunningNode.settle(keyFile, log, logger)
         let enclosure = OwnEnclosure(
             PeerEnclosure(
                 address: configuration.address, masterKey: try RunningNode.masterKey(keyFile, log)))

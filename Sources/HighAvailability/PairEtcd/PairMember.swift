@@ -26,6 +26,8 @@ public struct PairMember: Hashable, Sendable {
     public var epoch: UInt64
     /// Where its durable log ends.
     public var end: UInt64
+    /// The fingerprint of its master key; nil if it does not say.
+    public var masterKey: String?
     /// What is wrong, in a sentence; nil if nothing is.
     public var trouble: String?
     /// When it said so: microseconds since 1970, by its own clock.
@@ -34,7 +36,7 @@ public struct PairMember: Hashable, Sendable {
     /// All parts at once.
     public init(
         name: String, restAddress: String, peerAddress: String, version: String, role: Role, epoch: UInt64,
-        end: UInt64, trouble: String?, time: Int64
+        end: UInt64, masterKey: String? = nil, trouble: String?, time: Int64
     ) {
         self.name = name
         self.restAddress = restAddress
@@ -43,6 +45,7 @@ public struct PairMember: Hashable, Sendable {
         self.role = role
         self.epoch = epoch
         self.end = end
+        self.masterKey = masterKey
         self.trouble = trouble
         self.time = time
     }
@@ -55,6 +58,7 @@ public struct PairMember: Hashable, Sendable {
             "role": .string(role.rawValue), "epoch": .string(String(epoch)), "end": .string(String(end)),
             "time": .integer(time),
         ]
+        if let masterKey { members["master_key"] = .string(masterKey) }
         if let trouble { members["trouble"] = .string(trouble) }
         return JSONValue.object(members).encoded
     }
@@ -71,7 +75,7 @@ public struct PairMember: Hashable, Sendable {
         else { return nil }
         self.init(
             name: name, restAddress: restAddress, peerAddress: peerAddress, version: version,
-            role: Role(rawValue: role) ?? .standby, epoch: epoch, end: end, trouble: json["trouble"]?.string,
-            time: time)
+            role: Role(rawValue: role) ?? .standby, epoch: epoch, end: end,
+            masterKey: json["master_key"]?.string, trouble: json["trouble"]?.string, time: time)
     }
 }

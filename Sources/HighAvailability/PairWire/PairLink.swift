@@ -73,7 +73,8 @@ public final class PairLink: Sendable {
 
     /// Drops the link; it is made anew.
     ///
-    /// Returns at once: `disconnected` follows, here and at the peer.
+    /// Returns at once: `disconnected` follows, here and at the peer. What is sent from now on goes over a
+    /// link that began with the enclosure as it is now, or a later one.
     public func disconnect() { outbox.drop(because: "this node wants to begin anew") }
 
     /// Listens and dials until the task is cancelled; to be called once.

@@ -27,6 +27,9 @@ struct VaultRotate: AsyncParsableCommand {
             before still need the old key: copy its file first if you want to keep using them. The log \
             remembers the rotation as vault.rotated.
 
+            Of a pair the one that leads is asked, in its data directory; the other one takes the new key \
+            over with the event, or when it comes back, and overwrites the old one, too.
+
             It may be interrupted at any moment: the next start finds the right key.
 
               vedette vault rotate

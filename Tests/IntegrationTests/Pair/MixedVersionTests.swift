@@ -55,6 +55,45 @@ struct MixedVersionTests {
         }
     }
 
+    @Test("Its master key is not rotated before both can follow, and nobody is left behind who cannot")
+    func rotation() async throws {
+        try await withLoad(on: present) { pair, acknowledged in
+            let first = try await pair.leader()
+            let second = pair.other(than: first)
+            try await restart(second, as: earlier, in: pair)
+            let help = try await runVedette(["vault", "rotate", "--help"], build: earlier)
+            guard !help.output.contains("Of a pair") else {
+                // It can follow.
+                let rotated = try await first.vedette("vault", "rotate")
+                #expect(rotated.exitCode == 0, "\(rotated.errorOutput)")
+                try await pair.waitForSync()
+                return try await switchOver(to: second, in: pair)
+            }
+            let refused = try await first.vedette("vault", "rotate")
+            #expect(refused.exitCode == 1)
+            #expect(refused.errorOutput.contains("cannot take over another master key: upgrade"))
+
+            // It is away, and comes back as it was.
+            try await second.kill9()
+            let rotated = try await first.vedette("vault", "rotate")
+            #expect(rotated.exitCode == 0, "\(rotated.errorOutput)")
+            try await second.start()
+            try await eventually("the leader says what to do") {
+                let troubles = try await pair.status()["troubles"].array
+                return troubles.contains { $0.string?.contains("cannot take that over: upgrade") == true }
+            }
+            #expect(try await pair.status()["in_sync"].integer == 1)
+            try await acknowledged.waitForMore(10)
+            try await second.stop()
+            try second.use(present)
+            try await second.start()
+            try await pair.waitForSync()
+            try await switchOver(to: second, in: pair)
+            let verified = try await second.vedette("audit", "verify", "--json")
+            #expect(try JSON(text: verified.output)["foreign_data_keys"].integer == 0)
+        }
+    }
+
     /// A pair of one build, called all the time; at the end it has everything, in one history.
     private func withLoad(
         on build: String, _ body: (RunningPair, Acknowledged) async throws -> Void

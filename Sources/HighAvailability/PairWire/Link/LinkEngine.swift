@@ -164,6 +164,15 @@ final class LinkEngine {
                 ])
         }
         deliver(.connected)
+        // Asked after the outbox was opened: who changes what is enclosed and then drops the link can rely on
+        // it that whatever is sent later goes to a peer that heard the change.
+        let enclosure = enclosure()
+        let isOutdated = [state.dialled, state.accepted].contains { end in
+            end.flatMap { connections[$0.number] }.map { $0.said != enclosure } ?? false
+        }
+        guard !isOutdated else {
+            return perform(state.drop(at: now), because: "this node has something else to say of itself")
+        }
         state.accepted.flatMap { connections[$0.number] }?.resume()
     }
 

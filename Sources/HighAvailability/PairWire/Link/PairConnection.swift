@@ -17,6 +17,8 @@ final class PairConnection: ChannelInboundHandler {
     let direction: Direction
     /// What the peer greeted with.
     private(set) var peer: PairGreeting?
+    /// What this node enclosed when it greeted.
+    private(set) var said: [UInt8] = []
     /// The version of the wire that both speak; 0 before the greeting.
     private var version: UInt16 = 0
     private let engine: LinkEngine
@@ -106,10 +108,7 @@ final class PairConnection: ChannelInboundHandler {
         patience = context.eventLoop.assumeIsolated().scheduleTask(in: WireLimits.greetingPatience) {
             self.fail("it did not greet within \(WireLimits.greetingPatience.nanoseconds / 1_000_000_000) s")
         }
-        if direction == .dialled {
-            write(.greeting(engine.greeting))
-            flush()
-        }
+        if direction == .dialled { sayGreeting() }
     }
 
     private func read(_ bytes: inout ByteBuffer) {
@@ -145,11 +144,17 @@ final class PairConnection: ChannelInboundHandler {
         patience?.cancel()
         reader.byteMax = WireLimits.frameByteMax
         if direction == .accepted {
-            write(.greeting(engine.greeting))
-            flush()
+            sayGreeting()
             setReading(false)
         }
         engine.stands(self)
+    }
+
+    private func sayGreeting() {
+        let greeting = engine.greeting
+        said = greeting.enclosure
+        write(.greeting(greeting))
+        flush()
     }
 
     private func fail(_ reason: String) {

@@ -60,11 +60,22 @@ struct PairReport {
         for node in nodes where node.isAlive && !node.isInsync {
             troubles.append("\(node.shortName) is not in sync: it catches up, or cannot reach the leader")
         }
+        for node in nodes where hasOtherKey(node) {
+            troubles.append(
+                "\(node.shortName) has another master key than the leader: it takes that over when it follows"
+            )
+        }
         if nodes.count == 1 { troubles.append("there is one node: start the other one") }
         for node in nodes {
             if let trouble = node.member?.trouble { troubles.append("\(node.shortName) says: \(trouble)") }
         }
         return troubles
+    }
+
+    /// Whether both say their master key, and it is not the same.
+    private func hasOtherKey(_ node: Node) -> Bool {
+        guard let own = node.member?.masterKey, let leaders = leader?.member?.masterKey else { return false }
+        return own != leaders
     }
 
     /// How many events a node lacks of what the leader has; nil if one of them does not say.

@@ -8,7 +8,8 @@ import PairProtocol
 struct PairStatus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show who leads, who is in sync, and what is wrong; exit code 1 if anything is.")
+        abstract: "Show who leads, who is in sync, and what is wrong; exit code 1 if anything is.",
+        discussion: "KEY is the front of the fingerprint of the master key that a node has.")
 
     @OptionGroup var access: PairAccess
     @Flag(help: "One JSON object.") var json = false
@@ -24,13 +25,16 @@ struct PairStatus: AsyncParsableCommand {
     private func print(_ report: PairReport) {
         Swift.print("pair \(report.pair)" + (report.epoch.map { ", epoch \($0)" } ?? ""))
         if !report.nodes.isEmpty {
-            var table = TextTable(["LOG", "ROLE", "IN SYNC", "END", "LAG", "API", "HOST", "VERSION", "HEARD"])
+            var table = TextTable([
+                "LOG", "ROLE", "IN SYNC", "END", "LAG", "KEY", "API", "HOST", "VERSION", "HEARD",
+            ])
             for node in report.nodes {
                 let member = node.member
                 table.add([
                     node.shortName, node.isLeader ? "leader" : member == nil ? "-" : "standby",
                     node.isInsync ? "yes" : "no", member.map { "\($0.end)" } ?? "-",
                     node.isLeader ? "" : report.lag(of: node).map { "\($0)" } ?? "-",
+                    member?.masterKey.map { String($0.prefix(8)) } ?? "-",
                     member?.restAddress ?? "-", member?.name ?? "-", member?.version ?? "-",
                     member.map { PairStatus.heard($0) } ?? "-",
                 ])
@@ -64,6 +68,7 @@ struct PairStatus: AsyncParsableCommand {
                         shown["api"] = .string(member.restAddress)
                         shown["peer_address"] = .string(member.peerAddress)
                         shown["version"] = .string(member.version)
+                        shown["master_key"] = member.masterKey.map { .string($0) } ?? .null
                         shown["end"] = .integer(Int64(clamping: member.end))
                     }
                     if let lag = report.lag(of: node) { shown["lag"] = .integer(Int64(clamping: lag)) }

@@ -8,6 +8,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import OperatorRequests
 import Projections
 import RESTRequests
 import Registry
@@ -72,29 +73,45 @@ struct PairServer {
 
     /// Opens a back office whenever this node begins to lead, and closes it when it ceases to.
     private func follow(_ node: RunningNode, _ current: CurrentOffice, logger: Logger) async {
-        var open: OpenOffice?
+        var open = OpenOffice([.init(service: standbyDoor(node, logger: logger))], logger: logger)
         for await role in node.roles {
-            await open?.close()
-            open = nil
-            guard case .leading(let conductor) = role else { continue }
-            do {
-                let office = try BackOffice(server.settings, conductor: conductor, logger: logger)
-                current.set(office)
-                open = OpenOffice(office, logger: logger)
-            } catch { logger.error("the monitors cannot run", metadata: ["reason": "\(error)"]) }
+            await open.close()
+            switch role {
+            case .standby:
+                open = OpenOffice([.init(service: standbyDoor(node, logger: logger))], logger: logger)
+            case .leading(let conductor):
+                do {
+                    let office = try BackOffice(server.settings, conductor: conductor, logger: logger)
+                    current.set(office)
+                    open = OpenOffice(office.services, logger: logger)
+                } catch { logger.error("the monitors cannot run", metadata: ["reason": "\(error)"]) }
+            }
         }
-        await open?.close()
+        await open.close()
         current.set(nil)
+    }
+
+    /// The operators' door of a node that follows: it says who leads.
+    private func standbyDoor(_ node: RunningNode, logger: Logger) -> OperatorDoor {
+        let leader: @Sendable () -> String? = {
+            if case .follows(let leader, _) = node.standing { leader } else { nil }
+        }
+        return OperatorDoor(
+            directory: server.settings.directory,
+            tasks: [
+                LeadersTask<ArchiveTask>(leader: leader), LeadersTask<DropTask>(leader: leader),
+                LeadersTask<RotationTask>(leader: leader), LeadersTask<WorkersTask>(leader: leader),
+            ], logger: logger)
     }
 }
 
-/// A back office at work, until it is closed.
+/// Services at work, until they are closed.
 private struct OpenOffice {
     private let group: ServiceGroup
     private let work: Task<Void, Never>
 
-    init(_ office: BackOffice, logger: Logger) {
-        var configuration = ServiceGroupConfiguration(services: office.services, logger: logger)
+    init(_ services: [ServiceGroupConfiguration.ServiceConfiguration], logger: Logger) {
+        var configuration = ServiceGroupConfiguration(services: services, logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(4)
         configuration.maximumCancellationDuration = .seconds(4)
         let group = ServiceGroup(configuration: configuration)
