@@ -1,6 +1,5 @@
 import Conductor
 import EventLog
-import Glibc
 import Identity
 import Logging
 import PairProtocol
@@ -114,27 +113,9 @@ extension RunningNode {
 
     /// A log that has nothing yet opens what comes with the leader's master key: nobody copies a file.
     private func adoptMasterKey() throws(PairFault) {
-        guard let leaders = link.peerGreeting.flatMap({ PeerEnclosure(bytes: $0.enclosure) }),
-            let key = MasterKey(bytes: leaders.masterKey)
-        else {
-            throw PairFault("the leader did not say its master key: update it, or copy the file of its key")
-        }
-        do throws(MasterKeyFault) {
-            let own = try MasterKey(reading: keyFile.path)
-            if own?.fingerprintText == key.fingerprintText { return }
-            if own != nil { try keepMasterKey() }
-            try keyFile.storeNext(key)
-            try keyFile.promoteNext()
-        } catch { throw PairFault(error.sentence) }
-        enclosure.take(masterKey: leaders.masterKey)
-    }
-
-    /// Backups of another log may be under the key that is about to be replaced: a second name keeps it.
-    private func keepMasterKey() throws(MasterKeyFault) {
-        let kept = keyFile.path + ".replaced-\(options.now().microseconds)"
-        if Glibc.link(keyFile.path, kept) == 0 {
-            logger.notice("takes over the leader's master key", metadata: ["kept": "\(kept)"])
-        }
+        let leaders = link.peerGreeting.flatMap { PeerEnclosure(bytes: $0.enclosure) }?.masterKey ?? []
+        try MasterKeyAdoption(file: keyFile, logger: logger).adopt(leaders, at: options.now())
+        enclosure.take(masterKey: leaders)
     }
 
     private func cut(to mark: Mark) throws(PairFault) {

@@ -1,3 +1,4 @@
+import EventLog
 import Foundation
 import Synchronization
 
@@ -9,6 +10,10 @@ struct PeerEnclosure: Codable, Sendable {
     ///
     /// It travels over the pair's wire, which is TLS or does not leave the machine.
     var masterKey: [UInt8]
+    /// About how many bytes it brings to a node that has nothing; nil if it brings no copy.
+    var copyByteCount: UInt64?
+    /// Whether it has nothing and wants to be brought a copy; nil if not.
+    var wantsCopy: Bool?
 
     init(address: String, masterKey: [UInt8]) {
         (self.address, self.masterKey) = (address, masterKey)
@@ -29,7 +34,12 @@ final class OwnEnclosure: Sendable {
 
     init(_ enclosure: PeerEnclosure) { current = Mutex(enclosure) }
 
-    var bytes: [UInt8] { current.withLock { $0.bytes } }
+    /// What is told now, by who has this log.
+    func bytes(of log: EventLog) -> [UInt8] {
+        var enclosure = current.withLock { $0 }
+        enclosure.copyByteCount = CopyOffer.byteCount(of: log)
+        return enclosure.bytes
+    }
 
     func take(masterKey: [UInt8]) { current.withLock { $0.masterKey = masterKey } }
 }
