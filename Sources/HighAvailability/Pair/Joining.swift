@@ -127,6 +127,8 @@ public final class Joining: Sendable {
         do throws(BackupFault) { arriving = try ArrivingCopy(into: options.directory) } catch {
             throw PairFault(error.sentence)
         }
+        // Whoever opens the log next needs the lock, whatever else may still know of the copy.
+        defer { arriving.release() }
         do throws(PairConfigurationError) {
             receiver = try CopyReceiver(configuration.wire, greeting: greeting, logger: logger)
         } catch { throw PairFault(error.description) }

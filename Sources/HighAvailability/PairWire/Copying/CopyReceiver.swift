@@ -139,7 +139,10 @@ private final class CopyCounter {
         }
         guard bringer == number else { throw WireFault.unexpected(part.kind) }
         try take(part)
-        if case .end = part { outcome.succeed(.whole) }
+        guard case .end = part else { return }
+        // What becomes of the connection now is of no interest.
+        bringer = nil
+        outcome.succeed(.whole)
     }
 
     func closed(_ connection: CopyConnection, reason: String?) {
