@@ -131,7 +131,7 @@ let package = Package(
             "HighAvailability", "HighAvailability/Pair",
             [
                 "PairProtocol", "PairWire", "PairEtcd", "EtcdClient", "Registry", "EventLog", "Projections",
-                "Identity", "Conductor", "Threads", logging,
+                "Identity", "Conductor", "Backups", "Threads", logging,
             ]),
         room("Simulation", "Simulation", ["PairProtocol", "Threads", heap], isAlwaysOptimized: true),
 

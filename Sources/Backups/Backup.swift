@@ -1,8 +1,6 @@
 import EventLog
 import FoundationEssentials
 public import Registry
-import Synchronization
-import Threads
 
 #if canImport(Glibc)
     import Glibc
@@ -119,30 +117,14 @@ public struct Backup: Sendable {
         } catch { throw BackupFault(error.sentence) }
     }
 
-    /// LMDB writes its copy into a pipe on a thread of its own; here it is read, hashed and stored.
     private func copyData(
         of log: EventLog, to partial: String, _ note: (UInt64) -> Void
     ) throws(BackupFault) -> BackupManifest.File {
-        var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { throw BackupFault(system: "a pipe", advice: "raise ulimit -n") }
-        let (source, sink) = (ends[0], ends[1])
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        let outcome = Outcome()
-        let thread = DedicatedThread(name: "vedette-backup") {
-            outcome.set(Result { () throws(EventLogError) in try log.copy(to: sink) })
-            close(sink)
-        }
-        let file = Result { () throws(BackupFault) in
+        let name = BackupManifest.dataFileName
+        return try CopiedData.read(of: log) { (source) throws(BackupFault) in
             try CopiedFile.write(
-                from: source, sourceName: log.path, to: partial + "/" + BackupManifest.dataFileName,
-                name: BackupManifest.dataFileName, progress: note)
+                from: source, sourceName: log.path, to: partial + "/" + name, name: name, progress: note)
         }
-        // Whoever still writes hears that nobody reads.
-        close(source)
-        thread.join()
-        let copied = try file.get()
-        do throws(EventLogError) { try outcome.get() } catch { throw BackupFault(error.sentence) }
-        return copied
     }
 
     /// What the copy says of itself, and where the files of its archive lie.
@@ -190,12 +172,4 @@ private final class Partial {
     }
 
     func end() { close(descriptor) }
-}
-
-/// What became of the copy, told from its thread.
-private final class Outcome: Sendable {
-    private let result = Mutex<Result<Void, EventLogError>>(.success(()))
-
-    func set(_ result: Result<Void, EventLogError>) { self.result.withLock { $0 = result } }
-    func get() throws(EventLogError) { try result.withLock { $0 }.get() }
 }

@@ -7,7 +7,8 @@ public struct BackupFault: Error, Hashable, Sendable {
     /// One sentence.
     public let sentence: String
 
-    init(_ sentence: String) { self.sentence = sentence }
+    /// A fault of this sentence.
+    public init(_ sentence: String) { self.sentence = sentence }
 
     /// What the system said of a path.
     init(system path: String, advice: String) {

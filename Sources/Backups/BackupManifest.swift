@@ -92,15 +92,17 @@ public struct BackupManifest: Codable, Hashable, Sendable {
         return data
     }
 
-    /// A name must not lead out of the directory.
     private var hasSoundNames: Bool {
         files.filter { $0.name == BackupManifest.dataFileName }.count == 1
-            && files.allSatisfy { file in
-                let parts = file.name.split(separator: "/", omittingEmptySubsequences: false)
-                return file.name == BackupManifest.dataFileName
-                    || (parts.count == 2 && parts[0] == BackupManifest.archiveName && !parts[1].isEmpty
-                        && parts[1].first != "." && !parts[1].contains("\0"))
-            }
+            && files.allSatisfy { BackupManifest.isSound($0.name) }
+    }
+
+    /// A name must not lead out of the directory.
+    static func isSound(_ name: String) -> Bool {
+        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+        return name == dataFileName
+            || (parts.count == 2 && parts[0] == archiveName && !parts[1].isEmpty && parts[1].first != "."
+                && !parts[1].contains("\0"))
     }
 
     private static func damaged(_ path: String) -> BackupFault {

@@ -1,11 +1,5 @@
-import Auditing
 import EventLog
-import Identity
 public import Registry
-
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// What a restore did.
 public struct RestoreReport: Hashable, Sendable {
@@ -30,6 +24,7 @@ public struct RestoreReport: Hashable, Sendable {
 public struct Restoration: Sendable {
     private let backup: String
     private let directory: String
+    private let staged: StagedLog
     /// Restore although the present log holds what the backup does not, or cannot be read.
     public var discardsPresentLog = false
     /// Told before a log is read that may be damaged, with what to do then beside what its error says.
@@ -39,6 +34,7 @@ public struct Restoration: Sendable {
     public init(of backup: String, to directory: String) {
         self.backup = backup
         self.directory = directory
+        staged = StagedLog(directory: directory)
     }
 
     /// Restores; blocks.
@@ -49,7 +45,6 @@ public struct Restoration: Sendable {
         -> RestoreReport
     {
         let manifest = try BackupManifest(reading: backup)
-        let staged = RestoredLog.stagedDirectory(in: directory)
         let lock: DirectoryLock
         do throws(EventLogError) {
             lock = try DirectoryLock(making: directory)
@@ -58,33 +53,28 @@ public struct Restoration: Sendable {
         // Until the end nobody else may write there.
         defer { withExtendedLifetime(lock) {} }
         do throws(BackupFault) {
-            try stage(manifest, in: staged, progress)
-            var report = try verify(manifest, in: staged, progress)
-            if !discardsPresentLog { try compare(with: staged) }
-            report.identity = try renewIdentity(in: staged)
-            do throws(EventLogError) { report.replaced = try RestoredLog.swap(into: directory) } catch {
-                guard RestoredLog.isReady(in: directory) else { throw BackupFault(error.sentence) }
-                throw BackupFault(
-                    error.sentence + "; the restored log is whole, and takes its place at the next start")
-            }
+            try stage(manifest, progress)
+            var report = try verify(manifest, progress)
+            if !discardsPresentLog { try compare(with: staged.path) }
+            report.identity = try staged.renewIdentity()
+            report.replaced = try staged.swap()
             return report
         } catch {
-            try? RestoredLog.discard(staged)
+            staged.discard()
             throw error
         }
     }
 
     /// Copies the backup's files and holds each against its checksum.
     private func stage(
-        _ manifest: BackupManifest, in staged: String, _ progress: (OperatorProgress) -> Void
+        _ manifest: BackupManifest, _ progress: (OperatorProgress) -> Void
     ) throws(BackupFault) {
-        let archive = staged + "/" + BackupManifest.archiveName
-        try CopiedFile.makeDirectory(staged)
-        try CopiedFile.makeDirectory(archive)
+        try staged.makeFolders()
         var done: UInt64 = 0
         for file in manifest.files {
             let source = backup + "/" + file.name
-            let copied = try CopiedFile.copy(source, to: staged + "/" + file.name, name: file.name) { count in
+            let copied = try CopiedFile.copy(source, to: staged.path + "/" + file.name, name: file.name) {
+                count in
                 done += count
                 progress(OperatorProgress(done: done >> 10, total: manifest.byteCount >> 10, unit: "KiB"))
             }
@@ -93,38 +83,24 @@ public struct Restoration: Sendable {
                     "\(source) is damaged: its bytes are not those that were backed up; use another backup")
             }
         }
-        try CopiedFile.syncDirectory(archive)
-        try CopiedFile.syncDirectory(staged)
+        try staged.syncFolders()
     }
 
-    /// Everything that an auditor checks: the files may have been damaged before they were backed up.
+    /// The copy must be whole, and the one that its manifest names.
     private func verify(
-        _ manifest: BackupManifest, in staged: String,
-        _ progress: @escaping @Sendable (OperatorProgress) -> Void
+        _ manifest: BackupManifest, _ progress: @escaping @Sendable (OperatorProgress) -> Void
     ) throws(BackupFault) -> RestoreReport {
-        willRead(staged, ", an older one than \(backup)")
-        let log: EventLog
-        do throws(EventLogError) {
-            log = try EventLog(directory: staged, access: .read, checking: .trees)
-        } catch { throw unfit(error.sentence) }
-        var counts: [String: Int] = [:]
-        let report = Verifier(of: log).run { id, wrapped in
-            do throws(VaultFault) { try CredentialVault.check(wrapped, of: id) } catch {
-                return error.sentence
-            }
-            counts[CredentialVault.fingerprintText(of: wrapped) ?? "", default: 0] += 1
-            return nil
-        } progress: {
-            progress(OperatorProgress(done: $0, total: $1, unit: "events"))
+        willRead(staged.path, ", an older one than \(backup)")
+        let findings: StagedLog.Findings
+        do throws(BackupFault) { findings = try staged.verify(progress: progress) } catch {
+            throw unfit(error.sentence)
         }
-        if let damage = report.damage { throw unfit("position \(damage.position): \(damage.sentence)") }
-        guard report.head == log.head, log.head.position == manifest.position,
-            "\(log.head.seal)" == manifest.seal, hexadecimal(log.identity) == manifest.identity
+        guard findings.head.position == manifest.position, "\(findings.head.seal)" == manifest.seal,
+            hexadecimal(findings.identity) == manifest.identity
         else { throw unfit("its log is not the one that its manifest names") }
-        if let fault = report.state?.faults.first { throw unfit(fault) }
         return RestoreReport(
-            manifest: manifest, eventCount: report.eventCount,
-            registeredCount: report.state?.registeredCount ?? 0, identity: "", dataKeyCounts: counts)
+            manifest: manifest, eventCount: findings.eventCount, registeredCount: findings.registeredCount,
+            identity: "", dataKeyCounts: findings.dataKeyCounts)
     }
 
     /// Refuses if the present log holds anything that the backup does not.
@@ -174,19 +150,6 @@ public struct Restoration: Sendable {
     }
 
     private static let otherHistory = "has another history than the backup"
-
-    /// Two logs that go on from one history are two logs.
-    private func renewIdentity(in staged: String) throws(BackupFault) -> String {
-        let identity: [UInt8]
-        do throws(EventLogError) {
-            identity = try EventLog(directory: staged, access: .write).renewIdentity()
-        } catch { throw BackupFault(error.sentence) }
-        for name in ["writer.lock", BackupManifest.dataFileName + "-lock"] {
-            unlink(staged + "/" + name)
-        }
-        try CopiedFile.syncDirectory(staged)
-        return hexadecimal(identity)
-    }
 
     private func unfit(_ what: String) -> BackupFault {
         BackupFault("the backup \(backup) does not verify: \(what); use another backup")

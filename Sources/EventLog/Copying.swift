@@ -16,6 +16,13 @@ extension EventLog {
         }
     }
 
+    /// Looks at every page that a copy follows, and at the front of every value; beside whoever writes.
+    ///
+    /// - Throws: ``EventLogError/damaged(path:position:what:)`` if one is not what it should be.
+    public func checkPages() throws(EventLogError) {
+        _ = try EventLog.check(.everything, of: environment, path: path)
+    }
+
     /// Gives the log another identity, as a copy that goes its own way must have.
     ///
     /// Must be called by the writer.

@@ -336,7 +336,7 @@ extension EventLog {
     }
 
     /// Refuses a file whose pages are not the trees they should be; true if a commit was undone.
-    private static func check(
+    static func check(
         _ pages: PageCheck, of environment: Environment, path: String
     ) throws(EventLogError) -> Bool {
         guard pages != .none else { return false }

@@ -46,7 +46,7 @@ final class PlayedLeader: Sendable {
                 programVersion: "9.9", hostName: "leader"),
             enclosure: { [weak self] in
                 self?.greetings.add(1, ordering: .relaxed)
-                return enclosure.bytes
+                return enclosure.present.bytes
             }, logger: lines.logger
         ) { [weak self] in self?.take($0) }
         box.withLock { $0 = link }

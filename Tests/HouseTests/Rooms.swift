@@ -76,7 +76,7 @@ let house: [Room] = [
         "HighAvailability", in: "HighAvailability/Pair",
         sees: [
             "PairProtocol", "PairWire", "PairEtcd", "EtcdClient", "Registry", "EventLog", "Projections",
-            "Identity", "Conductor", "Threads",
+            "Identity", "Conductor", "Backups", "Threads",
         ]),
     Room("Identity", in: "Identity", sees: ["Registry", "KeystoneClient"]),
 

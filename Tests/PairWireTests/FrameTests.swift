@@ -35,6 +35,11 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
         GoldenFrame("greeting", greeting(1...1)),
         GoldenFrame("greeting-2", greeting(1...2)),
         GoldenFrame("closing", .refusal("no, thank you")),
+        GoldenFrame("copy-begin", .copy(.begin(byteCount: 0x01_0203_0405))),
+        GoldenFrame("copy-file", .copy(.file(name: "archive/1.segment"))),
+        GoldenFrame("copy-bytes", .copy(.bytes([0xCA, 0xFE, 0xBA, 0xBE]))),
+        GoldenFrame("copy-file-end", .copy(.fileEnd(sha256: String(repeating: "ab", count: 32)))),
+        GoldenFrame("copy-end", .copy(.end)),
         GoldenFrame("hello", .hello(session)),
         GoldenFrame("refusal", .refusal(session)),
         GoldenFrame("marks", .marks(session, question: 5, [mark, .none])),
@@ -102,7 +107,8 @@ struct FrameTests {
             let longer = bytes
             switch golden.frame {
             case .greeting: #expect(try frames(in: longer) == [golden.frame])
-            case .refusal, .message(.batch): #expect(try frames(in: longer) != [golden.frame])
+            case .refusal, .message(.batch), .copy(.file), .copy(.bytes):
+                #expect(try frames(in: longer) != [golden.frame])
             default: #expect(throws: WireFault.malformed(golden.frame.kind)) { try frames(in: longer) }
             }
         }
@@ -122,7 +128,8 @@ struct FrameTests {
             }
             do { _ = try frames(in: bytes, pieceMax: 40, using: &random) } catch { faults.insert(error) }
         }
-        for kind in Frame.Kind.allCases where kind != .batch && kind != .greeting {
+        // Any bytes may be a part of a file.
+        for kind in Frame.Kind.allCases where ![.batch, .greeting, .copyBytes].contains(kind) {
             #expect(faults.contains(.malformed(kind)), "\(kind), SEED=\(runSeed)")
         }
         #expect(faults.contains(.foreign), "SEED=\(runSeed)")
@@ -223,7 +230,7 @@ extension Frame {
                 secondsComponent: Int64(number() >> 1), attosecondsComponent: Int64(number() % 1_000_000_000))
         }
         func count(_ most: Int) -> Int { Int.random(in: 0...most, using: &random) }
-        switch Int.random(in: 0..<11, using: &random) {
+        switch Int.random(in: 0..<13, using: &random) {
         case 0:
             var greeting = PairGreeting(
                 pairName: "pair \(number())", identity: identity(), logFormat: 1,
@@ -247,6 +254,8 @@ extension Frame {
             let promise = Bool.random(using: &random) ? duration() : nil
             return .message(.ping(session(), sent: duration(), promise: promise))
         case 9: return .message(.pong(session(), sent: duration()))
+        case 10: return .copy(.bytes(random.bytes(count(5_000))))
+        case 11: return .copy(.file(name: "é\(number())"))
         default: return .message(.released(session()))
         }
     }

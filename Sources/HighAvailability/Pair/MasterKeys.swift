@@ -93,7 +93,7 @@ extension RunningNode {
 
     /// Backups of another log, or data keys, may be under the key that is about to be replaced: a second name
     /// keeps it.
-    private static func keep(_ file: MasterKeyFile, _ logger: Logger) {
+    static func keep(_ file: MasterKeyFile, _ logger: Logger) {
         let kept = file.path + ".replaced-\(Timestamp.systemNow.microseconds)"
         if Glibc.link(file.path, kept) == 0 {
             logger.notice("keeps its former master key", metadata: ["kept": "\(kept)"])

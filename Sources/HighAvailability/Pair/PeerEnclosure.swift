@@ -1,3 +1,4 @@
+import EventLog
 import Foundation
 import Identity
 import Synchronization
@@ -14,6 +15,10 @@ struct PeerEnclosure: Codable, Equatable, Sendable {
     var nextMasterKey: [UInt8]?
     /// Whether it takes over another master key also when its log is not empty; nil in versions that do not.
     var takesMasterKeys: Bool? = true
+    /// Whether it brings a copy of its log to a node that has nothing; nil if not.
+    var bringsCopy: Bool?
+    /// Whether it has nothing and wants to be brought a copy; nil if not.
+    var wantsCopy: Bool?
 
     init(address: String, masterKey: [UInt8]) {
         (self.address, self.masterKey) = (address, masterKey)
@@ -41,7 +46,6 @@ struct PeerEnclosure: Codable, Equatable, Sendable {
 final class OwnEnclosure: Sendable {
     private struct State: Sendable {
         var enclosure: PeerEnclosure
-        var bytes: [UInt8]
         var fingerprint: String?
         var isUntold = false
     }
@@ -49,14 +53,20 @@ final class OwnEnclosure: Sendable {
     private let state: Mutex<State>
 
     init(_ enclosure: PeerEnclosure) {
-        state = Mutex(State(enclosure: enclosure, bytes: enclosure.bytes))
+        state = Mutex(State(enclosure: enclosure))
         take(masterKey: enclosure.masterKey)
     }
 
     var present: PeerEnclosure { state.withLock { $0.enclosure } }
-    var bytes: [UInt8] { state.withLock { $0.bytes } }
     /// Of the master key in use.
     var fingerprint: String? { state.withLock { $0.fingerprint } }
+
+    /// What is told now, by who has this log.
+    func bytes(of log: EventLog?) -> [UInt8] {
+        var enclosure = present
+        enclosure.bringsCopy = log.map(CopyOffer.isMade) == true ? true : nil
+        return enclosure.bytes
+    }
 
     /// This key is in use from now on, and none will follow.
     func take(masterKey: [UInt8]) {
@@ -64,17 +74,13 @@ final class OwnEnclosure: Sendable {
             state.isUntold = state.isUntold || state.enclosure.masterKey != masterKey
             state.enclosure.masterKey = masterKey
             state.enclosure.nextMasterKey = nil
-            state.bytes = state.enclosure.bytes
             state.fingerprint = MasterKey(bytes: masterKey)?.fingerprintText
         }
     }
 
     /// This key may soon be the one in use; nil if none is.
     func announce(_ masterKey: [UInt8]?) {
-        state.withLock { state in
-            state.enclosure.nextMasterKey = masterKey
-            state.bytes = state.enclosure.bytes
-        }
+        state.withLock { $0.enclosure.nextMasterKey = masterKey }
     }
 
     /// Whether a link that stands may have begun with another key in use; asked once.

@@ -27,6 +27,10 @@ extension RunningNode {
 
     /// Why this node does not want that peer; nil if it does.
     func refusal(of peer: PairGreeting) -> String? {
+        if let enclosure = PeerEnclosure(bytes: peer.enclosure), enclosure.wantsCopy == true {
+            giver.bring(to: peer.hostName)
+            return "\(Conductor.hostName) brings \(peer.hostName) a copy of its log first"
+        }
         let now = RunningNode.now
         let sentence = refusal.withLock { refusal -> String? in
             guard let known = refusal, known.peer == peer.identity, known.end.map({ now < $0 }) ?? true else {

@@ -154,8 +154,9 @@ extension RunningNode {
         bell.ring()
         await withCheckedContinuation { continuation in
             // A thread waits for the thread, so that no cooperative one blocks.
-            DedicatedThread(name: "vedette-stop") {
+            DedicatedThread(name: "vedette-stop") { [giver] in
                 thread.join()
+                giver.stop()
                 continuation.resume()
             }.detach()
         }

@@ -66,6 +66,7 @@ public final class RunningNode: Sendable {
     /// What was told of this node last, and when.
     let published = Mutex<(role: PairMember.Role, key: String?, at: Duration)?>(nil)
     let enclosure: OwnEnclosure
+    let giver: CopyGiver
     let inlet: Inlet
     private let roleChanges: AsyncStream<NodeRole>.Continuation
     /// What this node is, whenever that changes; for one consumer.
@@ -115,9 +116,16 @@ public final class RunningNode: Sendable {
             PeerEnclosure(
                 address: configuration.address, masterKey: try RunningNode.masterKey(keyFile, log)))
         self.enclosure = enclosure
+        giver = CopyGiver(of: log, to: configuration.wire, logger: logger) {
+            var greeting = greeting
+            greeting.enclosure = enclosure.bytes(of: log)
+            return greeting
+        }
         do throws(PairConfigurationError) {
             link = try PairLink(
-                configuration.wire, greeting: greeting, enclosure: { enclosure.bytes },
+                configuration.wire, greeting: greeting,
+                // The link may outlive the node by a moment, and must not keep its log open.
+                enclosure: { [weak log] in enclosure.bytes(of: log) },
                 refusal: { inlet.refusal(of: $0) }, logger: logger
             ) { inlet.take($0) }
         } catch { throw PairFault(error.description) }

@@ -101,7 +101,7 @@ public final class PairLink: Sendable {
         let listener: any Channel
         do {
             listener = try await PairListener(address: configuration.listen, tls: tls?.accepted)
-                .start(engine, on: loop)
+                .start(on: loop) { try engine.value.accept() }
         } catch {
             throw PairConfigurationError("cannot listen on \(configuration.listen): \(reason(error))")
         }

@@ -19,6 +19,13 @@ public enum WireLimits {
     /// So many bytes are written before other things get a turn.
     static let turnByteMax = 1_024 * 1_024
 
+    /// So many bytes of a copied file travel in a frame.
+    public static let copyByteMax = 1_024 * 1_024
+    /// So many frames of a copy are on their way at once: what is read ahead waits in memory.
+    static let copyFramesMax = 8
+    /// Who is brought a copy may be busy with its disk for so long.
+    static let copySilenceSeconds = 60
+
     /// A connection that has not greeted by then is closed.
     static let greetingPatience = TimeAmount.seconds(5)
     /// A connection that does not stand by then is tried anew: who comes back is found within a second.

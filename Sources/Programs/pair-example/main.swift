@@ -17,8 +17,8 @@ else {
         "pair-example DIRECTORY LISTEN PEER ETCD, such as: data 127.0.0.1:9891 127.0.0.1:9892 http://…:2379")
 }
 let logger = Logger(label: "example")
-let node = try RunningNode(
-    opening: NodeConfiguration(
+let node = try await RunningNode.joining(
+    NodeConfiguration(
         pair: "example", address: "", etcd: EtcdSettings(endpoints: [arguments[4]]),
         wire: PairConfiguration(listen: listen, peer: peer, security: .loopback)),
     Conductor.Options(directory: arguments[1]), logger: logger)

@@ -12,11 +12,18 @@ enum Frame: Hashable, Sendable {
     case refusal(String)
     /// Whatever the protocol says.
     case message(PairMessage)
+    /// A part of a copied log, on a connection of its own.
+    case copy(CopyPart)
 
     /// Which frame it is; the numbers are never used anew.
     enum Kind: UInt8, CaseIterable, Sendable {
         case greeting = 1
         case refusal = 2
+        case copyBegin = 3
+        case copyFile = 4
+        case copyBytes = 5
+        case copyFileEnd = 6
+        case copyEnd = 7
         case hello = 16
         case sessionRefusal = 17
         case marks = 18
@@ -42,6 +49,19 @@ enum Frame: Hashable, Sendable {
         case .greeting: .greeting
         case .refusal: .refusal
         case .message(let message): message.kind
+        case .copy(let part): part.kind
+        }
+    }
+}
+
+extension CopyPart {
+    var kind: Frame.Kind {
+        switch self {
+        case .begin: .copyBegin
+        case .file: .copyFile
+        case .bytes: .copyBytes
+        case .fileEnd: .copyFileEnd
+        case .end: .copyEnd
         }
     }
 }

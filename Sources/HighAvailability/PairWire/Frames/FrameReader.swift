@@ -3,7 +3,7 @@ import PairProtocol
 
 /// Finds frames in bytes that come in pieces.
 ///
-/// A batch's bytes are copied once, from the pieces into the batch.
+/// The bytes of a batch, and those of a copied file, are copied once, from the pieces into it.
 struct FrameReader {
     /// A longer frame is a fault.
     var byteMax: Int
@@ -36,7 +36,7 @@ struct FrameReader {
         guard length >= 1, length <= byteMax else { throw .tooLong(byteCount: length, most: byteMax) }
         guard let kind = Frame.Kind(rawValue: number) else { throw .unknownKind(number) }
         let bodyCount = Int(length) - 1
-        headCount = kind == .batch ? min(bodyCount, Frame.batchHeadByteCount) : bodyCount
+        headCount = min(bodyCount, kind.headByteMax)
         tailCount = bodyCount - headCount
         head.clear(minimumCapacity: min(headCount, WireLimits.greetingByteMax))
         tail.reserveCapacity(tailCount)
@@ -63,7 +63,7 @@ struct FrameReader {
 struct FrameBody {
     let kind: Frame.Kind
     var head: ByteBuffer
-    /// A batch's own bytes.
+    /// The bytes of a batch, or of a copied file.
     var tail: [UInt8]
 
     /// What it says; all bytes must belong to it.
@@ -79,6 +79,13 @@ struct FrameBody {
         case .greeting: return .greeting(try greeting())
         case .refusal:
             return .refusal(try text(byteCount: head.readableBytes, most: WireLimits.refusalByteMax))
+        case .copyBegin: return .copy(.begin(byteCount: try number()))
+        case .copyFile:
+            return .copy(.file(name: try text(byteCount: head.readableBytes, most: WireLimits.textByteMax)))
+        case .copyBytes: return .copy(.bytes(tail))
+        case .copyFileEnd:
+            return .copy(.fileEnd(sha256: try text(byteCount: head.readableBytes, most: 64)))
+        case .copyEnd: return .copy(.end)
         case .hello: return .message(.hello(try session()))
         case .sessionRefusal: return .message(.refusal(try session()))
         case .marks: return .message(.marks(try session(), question: try number(), try marks()))
@@ -162,6 +169,17 @@ struct FrameBody {
         greeting.enclosure = try bytes(Int(count))
         greeting.versions = lowest...highest
         return greeting
+    }
+}
+
+extension Frame.Kind {
+    /// What comes before the bytes that are kept as they are.
+    fileprivate var headByteMax: Int {
+        switch self {
+        case .batch: Frame.batchHeadByteCount
+        case .copyBytes: 0
+        default: .max
+        }
     }
 }
 

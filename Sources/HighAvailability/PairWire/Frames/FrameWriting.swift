@@ -11,6 +11,7 @@ extension Frame {
         case .greeting(let greeting): buffer.put(greeting)
         case .refusal(let sentence): buffer.writeString(sentence)
         case .message(let message): buffer.put(message)
+        case .copy(let part): buffer.put(part)
         }
         buffer.setInteger(UInt32(buffer.readableBytes - 4), at: 0, endianness: .little)
         return buffer
@@ -21,6 +22,8 @@ extension Frame {
         case .greeting(let greeting): 1_024 + greeting.enclosure.count
         case .refusal(let sentence): Frame.prefixByteCount + sentence.utf8.count
         case .message(let message): message.byteCount
+        case .copy(.bytes(let bytes)): Frame.prefixByteCount + bytes.count
+        case .copy: Frame.prefixByteCount + WireLimits.textByteMax
         }
     }
 }
@@ -67,6 +70,16 @@ extension ByteBuffer {
         put(greeting.hostName)
         put(UInt32(greeting.enclosure.count))
         writeBytes(greeting.enclosure)
+    }
+
+    fileprivate mutating func put(_ part: CopyPart) {
+        switch part {
+        case .begin(let byteCount): put(byteCount)
+        case .file(let name): writeString(name)
+        case .bytes(let bytes): writeBytes(bytes)
+        case .fileEnd(let sha256): writeString(sha256)
+        case .end: break
+        }
     }
 
     fileprivate mutating func put(_ message: PairMessage) {

@@ -24,7 +24,10 @@ struct PairServer {
 
     func run(logger: Logger) async throws {
         let settings = server.settings
-        let node = try openNode(logger: logger)
+        let joining = Joining(pair, server.conductorOptions(ReplayLines(logger: logger)), logger: logger)
+        let node = JoiningNode(joining)
+        let isEmpty = joining.isEmpty
+        if !isEmpty { node.set(try openNode(logger: logger)) }
         let client = VIMHTTPClient()
         let forwarder = Forwarder()
         let current = CurrentOffice()
@@ -37,8 +40,18 @@ struct PairServer {
         // Stopped in reverse: the lead is handed over, with which the monitors end, while the door carries
         // what comes to the other node; then it takes nothing more.
         let services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-            .init(service: Loop { try await node.run() }),
-            .init(service: Loop { await follow(node, current, logger: logger) }),
+            .init(
+                service: Loop {
+                    if isEmpty {
+                        try await joining.run()
+                        node.set(try openNode(logger: logger))
+                    }
+                    try await node.node?.run()
+                }),
+            .init(
+                service: Loop {
+                    for await node in node.nodes { await follow(node, current, logger: logger) }
+                }),
             .init(service: server.doorService(door, logger: logger)),
             .init(service: HandOver(node: node)),
         ]
@@ -131,11 +144,11 @@ private struct OpenOffice {
 
 /// Lets the other node lead when this one is asked to stop.
 private struct HandOver: Service {
-    let node: RunningNode
+    let node: JoiningNode
 
     func run() async throws {
         try await gracefulShutdown()
-        await node.handOver()
+        await node.node?.handOver()
     }
 }
 
@@ -154,7 +167,7 @@ private final class CurrentOffice: ProbeJournal {
 
 /// What the door asks of the pair.
 private struct PairRole: ServingRole {
-    let node: RunningNode
+    let node: JoiningNode
     let forwarder: Forwarder
 
     var standing: Standing {

@@ -105,8 +105,8 @@ struct Standby: AsyncParsableCommand {
     @Option var etcd: String
 
     func run() async throws {
-        let node = try RunningNode(
-            opening: EmbeddedPair.configuration(listen, peer, etcd),
+        let node = try await RunningNode.joining(
+            EmbeddedPair.configuration(listen, peer, etcd),
             Conductor.Options(directory: dataDirectory), logger: Logger(label: "standby"))
         try await node.run()
     }

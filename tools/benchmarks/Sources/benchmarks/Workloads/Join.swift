@@ -85,7 +85,7 @@ struct Join: AsyncParsableCommand {
             try await Task.sleep(for: .seconds(seconds))
             found.joined.add(try calls.take())
             found.progressLines = pair.standbyOutput.split(separator: "\n").count {
-                $0.contains("catches up")
+                $0.contains("copies the other") || $0.contains("catches up")
             }
             try await pair.leave()
             // The file grows while it is called, by little.
