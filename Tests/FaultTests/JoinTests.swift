@@ -53,21 +53,21 @@ private struct JoiningPair: Sendable {
         try await eventually("a part of copy \(number) is there", every: .milliseconds(1)) {
             var facts = stat()
             return node.logText().components(separatedBy: "bytes=0 of=").count > number
-                && stat(staged, &facts) == 0 && facts.st_size >= 4 << 20
+                && stat(staged, &facts) == 0 && facts.st_size >= 1 << 20
         }
     }
 
     /// Both logs are whole and the same, and nothing of a copy is left.
     func expectOneHistory() async throws {
-        var events: [[String]] = []
+        var heads: [String] = []
         for number in 0..<2 {
             let there = ["--data-directory", data(number)]
             let verified = try await runVedette(["audit", "verify"] + there)
             #expect(verified.exitCode == 0, "\(verified.output)\(verified.errorOutput)")
-            events.append(try await runVedette(["audit", "log", "--json"] + there).lines)
+            // One seal at one position: one history.
+            heads.append(try await runVedette(["audit", "head"] + there).output)
         }
-        #expect(!events[0].isEmpty && events[0].count == events[1].count)
-        #expect(events[0] == events[1])
+        #expect(!heads[0].isEmpty && heads[0] == heads[1], "\(heads)")
         let left = try FileManager.default.contentsOfDirectory(atPath: data(1))
         #expect(!left.contains { $0.hasPrefix("restore") }, "\(left)")
     }
@@ -162,8 +162,10 @@ struct JoinTests {
         try await withJoining { data in
             try await withLog(data) { conductor in
                 let id = try await conductor.register("large")
+                // Whatever is archived makes it a copy, also of a data file that is not long.
+                _ = try await conductor.archiveAll()
                 let text = String(repeating: "x", count: 1 << 20)
-                for number in 0..<90 {
+                for number in 0..<24 {
                     var edit = VIMEdit()
                     edit.description = "\(number) " + text
                     _ = try await conductor.update(
