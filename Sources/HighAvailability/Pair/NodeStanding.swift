@@ -19,16 +19,21 @@ extension RunningNode {
         let (core, isServing) = state.withLock { ($0.core, $0.isServing) }
         if isServing, core.mayRead(at: now) { return .leads }
         if isServing { return .leaderless("this node cannot reach its partner, nor etcd") }
-        let hearing = hearing.withLock { $0 }
-        let silence = hearing.last.map { now - $0 }
+        let silence = hearing.withLock { $0 }.last.map { now - $0 }
         guard let leader = core.view?.leader, leader.identity != identity else {
-            if hearing.isOfKeylessLeader(at: now, settings) {
+            if followsKeylessLeader {
                 return .follows(leader: peerAddress, silence: silence)
             }
             if let fault = core.etcdFault { return .leaderless(fault) }
             return .leaderless("the lead is not taken")
         }
         return .follows(leader: peerAddress, silence: silence)
+    }
+
+    /// Whether it hears a leader that lost its key because it cannot reach etcd.
+    var followsKeylessLeader: Bool {
+        hearing.withLock { $0 }.isOfKeylessLeader(at: RunningNode.now, settings)
+            && state.withLock { $0.core.view?.leader == nil }
     }
 
     /// Where the other node's API answers, as it said itself.

@@ -114,6 +114,9 @@ extension RunningNode {
         guard isDue else { return }
         var troubles: [String] = []
         if case .leaderless(let reason) = standing { troubles.append(reason) }
+        if followsKeylessLeader {
+            troubles.append("the other node leads, though it cannot reach etcd: by the promise of this one")
+        }
         if let trouble { troubles.append(trouble) }
         etcd.publish(
             PairMember(

@@ -51,6 +51,12 @@ extension PairSite {
             try await during([.init([leader.place], etcdPlaces)]) {
                 try await waitForNoSign(of: leader)
                 try await waitForAnswer(of: standby)
+                try await eventually("the status says that it leads all the same") {
+                    let status = try await statusNow()
+                    return status?["troubles"].array.contains {
+                        $0.string?.contains("the other node leads, though it cannot reach etcd") ?? false
+                    } ?? false
+                }
             }
         case .standbyWithoutEtcd:
             try await during([.init([standby.place], etcdPlaces)]) { try await waitForNoSign(of: standby) }

@@ -52,7 +52,8 @@ struct PairReport {
                 able.isEmpty
                     ? "nobody leads: only \(missing.joined(separator: " or ")) may, and gives no sign of "
                         + "life; start it"
-                    : "nobody leads; \(able.joined(separator: " or ")) may, and will soon")
+                    : "etcd shows nobody who leads; \(able.joined(separator: " or ")) may, and will soon, "
+                        + "unless it still hears one")
         }
         for node in nodes where !node.isAlive {
             troubles.append("\(node.shortName) gives no sign of life: start its server")
