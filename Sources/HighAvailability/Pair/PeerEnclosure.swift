@@ -1,4 +1,3 @@
-import EventLog
 import Foundation
 import Identity
 import Synchronization
@@ -58,14 +57,14 @@ final class OwnEnclosure: Sendable {
     }
 
     var present: PeerEnclosure { state.withLock { $0.enclosure } }
+    /// What is told now.
+    var bytes: [UInt8] { present.bytes }
     /// Of the master key in use.
     var fingerprint: String? { state.withLock { $0.fingerprint } }
 
-    /// What is told now, by who has this log.
-    func bytes(of log: EventLog?) -> [UInt8] {
-        var enclosure = present
-        enclosure.bringsCopy = log.map(CopyOffer.isMade) == true ? true : nil
-        return enclosure.bytes
+    /// A copy of the log is brought from now on, or not any more.
+    func offerCopy(_ isOffered: Bool) {
+        state.withLock { $0.enclosure.bringsCopy = isOffered ? true : nil }
     }
 
     /// This key is in use from now on, and none will follow.

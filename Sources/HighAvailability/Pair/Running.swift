@@ -112,6 +112,7 @@ extension RunningNode {
             return isDue
         }
         guard isDue else { return }
+        enclosure.offerCopy(CopyOffer.isMade(of: log))
         var troubles: [String] = []
         if case .leaderless(let reason) = standing { troubles.append(reason) }
         if followsKeylessLeader {

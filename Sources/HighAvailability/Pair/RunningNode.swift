@@ -115,17 +115,16 @@ public final class RunningNode: Sendable {
         let enclosure = OwnEnclosure(
             PeerEnclosure(
                 address: configuration.address, masterKey: try RunningNode.masterKey(keyFile, log)))
+        enclosure.offerCopy(CopyOffer.isMade(of: log))
         self.enclosure = enclosure
         giver = CopyGiver(of: log, to: configuration.wire, logger: logger) {
             var greeting = greeting
-            greeting.enclosure = enclosure.bytes(of: log)
+            greeting.enclosure = enclosure.bytes
             return greeting
         }
         do throws(PairConfigurationError) {
             link = try PairLink(
-                configuration.wire, greeting: greeting,
-                // The link may outlive the node by a moment, and must not keep its log open.
-                enclosure: { [weak log] in enclosure.bytes(of: log) },
+                configuration.wire, greeting: greeting, enclosure: { enclosure.bytes },
                 refusal: { inlet.refusal(of: $0) }, logger: logger
             ) { inlet.take($0) }
         } catch { throw PairFault(error.description) }
