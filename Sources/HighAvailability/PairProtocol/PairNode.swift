@@ -107,7 +107,8 @@ public struct PairNode: Sendable {
         self.settings = settings
         self.planted = planted
         role = .standby(Following())
-        // What it promised before it stopped is forgotten: wait out the longest promise.
+        // What it promised before it stopped is forgotten: wait out the longest promise, which a leader of an
+        // older build takes for a whole lease.
         let longest = settings.extended(max(settings.promise, settings.lease))
         forgottenPromiseEnd = planted == .promiseForgotten ? now : now + longest
         promiseEnd = forgottenPromiseEnd

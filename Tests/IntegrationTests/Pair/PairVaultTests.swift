@@ -114,6 +114,27 @@ struct PairVaultTests {
         }
     }
 
+    @Test("A pair that has no VIM yet has one key, also when the lead has changed")
+    func empty() async throws {
+        try await withNodes { pair, _, _ in
+            let first = try await pair.leader()
+            let second = pair.other(than: first)
+            try await pair.waitForSync()
+            for (old, new) in [(first, second), (second, first)] {
+                let key = try String(contentsOfFile: old.keyFile, encoding: .utf8)
+                let switched = try await pair.command(["switchover"])
+                #expect(switched.exitCode == 0, "\(switched.errorOutput)")
+                try await eventually("the other one leads") { await new.leads() }
+                // The one that led has stored the new epoch, and with it whatever it took over.
+                try await eventually("nothing is wrong") { try await pair.status()["troubles"].array.isEmpty }
+                try await pair.waitForSync()
+                for node in pair.nodes {
+                    #expect(try String(contentsOfFile: node.keyFile, encoding: .utf8) == key)
+                }
+            }
+        }
+    }
+
     private func rotate(at node: RunningNode) async throws {
         let rotation = try await node.vedette("vault", "rotate", "--json")
         try #require(rotation.exitCode == 0, "\(rotation.errorOutput)\n\(node.logText.suffix(2_000))")
