@@ -39,11 +39,7 @@ public final class PairLink: Sendable {
     ) throws(PairConfigurationError) {
         try configuration.check()
         try greeting.check()
-        if case .tls(let files) = configuration.security {
-            tls = try TLSContexts(files)
-        } else {
-            tls = nil
-        }
+        tls = try TLSContexts.made(for: configuration)
         self.configuration = configuration
         self.greeting = greeting
         self.enclosure = enclosure ?? { greeting.enclosure }

@@ -6,8 +6,13 @@ struct TLSContexts: Sendable {
     let dialled: NIOSSLContext
     let accepted: NIOSSLContext
 
+    /// Those of a configuration; nil where the nodes speak in clear text.
+    static func made(for configuration: PairConfiguration) throws(PairConfigurationError) -> TLSContexts? {
+        if case .tls(let files) = configuration.security { try TLSContexts(files) } else { nil }
+    }
+
     /// Reads the files.
-    init(_ files: PairTLSFiles) throws(PairConfigurationError) {
+    private init(_ files: PairTLSFiles) throws(PairConfigurationError) {
         let chain = try TLSContexts.certificates(in: files.certificate)
         let authorities = try TLSContexts.certificates(in: files.authority)
         let key: NIOSSLPrivateKey

@@ -17,8 +17,7 @@ public final class CopyCourier: Sendable {
     ///
     /// - Throws: ``CopyFault``.
     public init(to configuration: PairConfiguration, greeting: PairGreeting) throws {
-        let contexts: TLSContexts? =
-            if case .tls(let files) = configuration.security { try TLSContexts(files) } else { nil }
+        let contexts = try TLSContexts.made(for: configuration)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let promise = loop.makePromise(of: PairGreeting.self)

@@ -30,11 +30,7 @@ public struct CopyReceiver: Sendable {
     ) throws(PairConfigurationError) {
         try configuration.check()
         try greeting.check()
-        if case .tls(let files) = configuration.security {
-            tls = try TLSContexts(files)
-        } else {
-            tls = nil
-        }
+        tls = try TLSContexts.made(for: configuration)
         self.configuration = configuration
         self.greeting = greeting
         self.logger = logger
