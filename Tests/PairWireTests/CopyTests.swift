@@ -57,7 +57,7 @@ private func bring(_ parts: [CopyPart], to port: Int, as name: String = "full", 
 private func bringSoon(_ parts: [CopyPart], to port: Int) async throws {
     try await eventually("somebody listens", every: .milliseconds(10)) {
         do { try await bring(parts, to: port) } catch let fault as CopyFault
-            where fault.description.contains("refused (errno")
+            where fault.description.contains("Connection refused")
         { return false }
         return true
     }
