@@ -56,11 +56,19 @@ final class PlayedLeader: Sendable {
 
     var connectionCount: Int { greetings.load(ordering: .relaxed) }
 
-    /// Says what its master key is from now on, or which one may follow.
+    /// Says what its master key is from now on, or which one may follow; by a link that is made anew, as a
+    /// leader of before the wire's fourth version does.
     func greet(with masterKey: [UInt8], next: [UInt8]? = nil) {
         enclosure.take(masterKey: masterKey)
         enclosure.announce(next)
         box.withLock { $0 }?.disconnect()
+    }
+
+    /// Says so on the link that stands.
+    func greetAnew(with masterKey: [UInt8], next: [UInt8]? = nil) {
+        enclosure.take(masterKey: masterKey)
+        enclosure.announce(next)
+        box.withLock { $0 }?.greetAnew()
     }
 
     /// Ships what was added to its log.

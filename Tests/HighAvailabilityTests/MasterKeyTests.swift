@@ -76,6 +76,36 @@ struct MasterKeyTests {
         }
     }
 
+    @Test("A rotation in the middle of a session interrupts nothing")
+    func uninterrupted() async throws {
+        try await Harness.withTemporaryDirectory { directory in
+            let data = directory + "/node"
+            let ports = try freePorts(count: 2)
+            var recorder = try Recorder("\(directory)/leader")
+            try register(1, under: first, by: &recorder)
+            let leader = try PlayedLeader(
+                recorder.log, epoch: 1, listen: ports[0], peer: ports[1], masterKey: first)
+            let node = try makeNode(data, listen: ports[1], peer: ports[0], lines: LogLines())
+            try await withRunning({ try await node.run() }) {
+                try await withRunning({ try await leader.run() }) {
+                    try await eventually("it has everything") { node.position == recorder.log.head.position }
+                    let connections = leader.connectionCount
+                    for (count, (key, next)) in [(first, second), (second, third)].enumerated() {
+                        leader.greetAnew(with: key, next: next)
+                        try rotate([1], to: next, by: &recorder)
+                        leader.ship()
+                        try await eventually("it has rotation \(count)") {
+                            node.position == recorder.log.head.position
+                        }
+                        try expectVault(of: node, in: data, under: next)
+                    }
+                    #expect(leader.connectionCount - connections == 2, "each greeting asks what to say once")
+                    #expect(leader.lines.count("is gone") == 0 && node.trouble == nil)
+                }
+            }
+        }
+    }
+
     @Test("Data keys under a key that the leader has not said are not stored, until it has")
     func unsaid() async throws {
         try await Harness.withTemporaryDirectory { directory in

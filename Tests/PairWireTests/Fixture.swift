@@ -23,6 +23,9 @@ final class Node: Sendable {
     let log = LogLines()
     private let inputs = Mutex<[PairInput]>([])
     private let box = Mutex<PairLink?>(nil)
+    private let greetedAnew = Atomic<Int>(0)
+    /// How often the peer said something else of itself.
+    var greetedAnewCount: Int { greetedAnew.load(ordering: .relaxed) }
 
     init(
         _ greeting: PairGreeting, listen: Int, peer: Int, security: PairConfiguration.Security = .loopback,
@@ -35,7 +38,8 @@ final class Node: Sendable {
             listen: address(listen), peer: address(peer), security: security)
         configuration.waitingByteMax = waitingByteMax
         let link = try PairLink(
-            configuration, greeting: greeting, enclosure: enclosure, refusal: refusal, logger: log.logger
+            configuration, greeting: greeting, enclosure: enclosure, refusal: refusal, logger: log.logger,
+            didGreetAnew: { [weak self] in self?.greetedAnew.add(1, ordering: .relaxed) }
         ) { [weak self] input in
             guard let self else { return }
             inputs.withLock { $0.append(input) }

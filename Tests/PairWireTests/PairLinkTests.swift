@@ -136,6 +136,73 @@ struct PairLinkTests {
         }
     }
 
+    @Test("What a node says anew of itself is heard in its place between messages, on the same link")
+    func greetsAnew() async throws {
+        let ports = try freePorts(count: 2)
+        let said = Mutex<[UInt8]>([0])
+        let heard = Mutex<[[UInt8]?]>([])
+        let first = try Node(
+            greeting("a", 1), listen: ports[0], peer: ports[1], enclosure: { said.withLock { $0 } })
+        let second = try Node(
+            greeting("b", 2), listen: ports[1], peer: ports[0],
+            react: { input, node in
+                guard case .received = input else { return }
+                heard.withLock { $0.append(node.peer?.enclosure) }
+            })
+        try await withRunning(first, second) {
+            for node in [first, second] { try await node.waitFor(.connected) }
+            for number: UInt8 in 0..<50 {
+                said.withLock { $0 = [number] }
+                if number > 0 { try first.link().greetAnew() }
+                first.send(.hello(Session(epoch: 1, number: UInt64(number))))
+                // What is said leaves as it is then, so it must not change before.
+                try await eventually("it came", every: .milliseconds(1)) {
+                    heard.withLock { $0.count == Int(number) + 1 }
+                }
+            }
+            #expect(heard.withLock { $0 } == (0..<50).map { [$0] })
+            #expect(second.greetedAnewCount == 49 && first.greetedAnewCount == 0)
+            #expect(second.count(.connected) == 1 && second.count(.disconnected) == 0)
+        }
+    }
+
+    @Test("A peer of the wire's third version hears it by a link that is made anew")
+    func greetsAnewOlder() async throws {
+        let ports = try freePorts(count: 2)
+        var old = greeting("b", 2)
+        old.versions = 1...3
+        let said = Mutex<[UInt8]>([0])
+        let first = try Node(
+            greeting("a", 1), listen: ports[0], peer: ports[1], enclosure: { said.withLock { $0 } })
+        let second = try Node(old, listen: ports[1], peer: ports[0])
+        try await withRunning(first, second) {
+            for node in [first, second] { try await node.waitFor(.connected) }
+            said.withLock { $0 = [9] }
+            try first.link().greetAnew()
+            try await second.waitFor(.connected, count: 2)
+            #expect(second.peer?.enclosure == [9])
+            #expect(second.greetedAnewCount == 0)
+        }
+    }
+
+    @Test("A greeting on a link that stands is out of place where an older version is spoken")
+    func greetsAgainOlder() async throws {
+        let ports = try freePorts(count: 2)
+        let node = try Node(greeting("a", 1), listen: ports[0], peer: ports[1])
+        var peer = greeting("b", 2)
+        peer.versions = 1...3
+        try await RawListener.with(ports[1], answer: .greeting(peer)) { _ in
+            try await withRunning(node) {
+                try await eventually("it listens") { isListening(ports[0]) }
+                let connection = try await RawConnection.dial(ports[0], saying: .greeting(peer))
+                try await node.waitFor(.connected)
+                try await connection.say(.greeting(peer))
+                try await node.waitFor(.disconnected)
+                #expect(node.greetedAnewCount == 0)
+            }
+        }
+    }
+
     @Test("A batch of 20 MiB arrives byte for byte, and what is behind it after it")
     func large() async throws {
         var random = SeededGenerator(seed: runSeed)

@@ -19,7 +19,7 @@ struct ConnectedPeer: Sendable {
 }
 
 extension RunningNode {
-    /// A link stands.
+    /// A link stands, or the peer says something else of itself on it.
     func greetPeer() {
         let known = link.peerGreeting.flatMap { PeerEnclosure(bytes: $0.enclosure) }
         if let known { lastPeer.withLock { $0 = known } }

@@ -103,7 +103,7 @@ extension RunningNode {
         // The leader hears of it first: the fold is for those who read here.
         finishWrite(.stored(Mark(head)))
         // It greeted with another master key, which whoever follows it later must not take over.
-        if before == 0, enclosure.wasUntold() { link.disconnect() }
+        if before == 0, enclosure.wasUntold() { link.greetAnew() }
         desk.catchUp.stored(
             after: before, upTo: head.position, isBehind: batches.contains(where: \.isFromLog))
         try asking(fold)

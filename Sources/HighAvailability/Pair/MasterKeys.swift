@@ -77,7 +77,7 @@ extension RunningNode {
     func greetWithMasterKey() {
         if let key = try? MasterKey(reading: keyFile.path) { tellMasterKey(key) }
         let isKnown = peer.withLock { $0?.keys?.isNothingBut(enclosure.fingerprint) ?? false }
-        if enclosure.wasUntold(), !isKnown { link.disconnect() }
+        if enclosure.wasUntold(), !isKnown { link.greetAnew() }
     }
 
     private func opensNothing() throws(PairFault) -> Bool {

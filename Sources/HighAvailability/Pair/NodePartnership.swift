@@ -42,10 +42,10 @@ extension RunningNode: Partnership {
                 + "\(peer.hostName) first")
     }
 
-    /// Makes the link anew: in its greeting the other node finds the key before anything that needs it.
+    /// Greets anew: the other node hears of the key before anything that needs it.
     public func rotationBegins(to next: MasterKey, isInUse: Bool) {
         if isInUse { enclosure.take(masterKey: next.bytes) } else { enclosure.announce(next.bytes) }
-        link.disconnect()
+        link.greetAnew()
     }
 
     /// What this node greets with is what its conductor has.

@@ -26,6 +26,8 @@ final class Inlet: Sendable {
         node.give(input)
     }
 
+    func greetPeer() { node.withLock { $0 }?.greetPeer() }
+
     func refusal(of peer: PairGreeting) -> String? { node.withLock { $0 }?.refusal(of: peer) }
 }
 

@@ -125,7 +125,7 @@ public final class RunningNode: Sendable {
         do throws(PairConfigurationError) {
             link = try PairLink(
                 configuration.wire, greeting: greeting, enclosure: { enclosure.bytes },
-                refusal: { inlet.refusal(of: $0) }, logger: logger
+                refusal: { inlet.refusal(of: $0) }, logger: logger, didGreetAnew: { inlet.greetPeer() }
             ) { inlet.take($0) }
         } catch { throw PairFault(error.description) }
         self.inlet = inlet

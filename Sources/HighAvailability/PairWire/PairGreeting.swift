@@ -3,7 +3,9 @@ public import PairProtocol
 /// What a node says first on a connection, and its peer answers with.
 public struct PairGreeting: Hashable, Sendable {
     /// The versions of the wire that this build speaks.
-    public static let spokenVersions: ClosedRange<UInt16> = 1...3
+    public static let spokenVersions: ClosedRange<UInt16> = 1...4
+    /// From this one on a node may greet again on a link that stands.
+    static let greetingAnewVersion: UInt16 = 4
 
     /// The pair that the node belongs to; nodes of different pairs refuse each other.
     public var pairName: String

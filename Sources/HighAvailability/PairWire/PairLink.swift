@@ -16,6 +16,7 @@ public final class PairLink: Sendable {
     private let tls: TLSContexts?
     private let logger: Logger
     private let deliver: @Sendable (PairInput) -> Void
+    private let didGreetAnew: @Sendable () -> Void
     private let outbox: Outbox
 
     /// A link that is not made before ``run()``.
@@ -29,12 +30,15 @@ public final class PairLink: Sendable {
     ///   - deliver: is told `connected`, then each message as `received`, then `disconnected`, one after the
     ///     other and never two at once, on a thread of the link's own. While it works nothing is read and
     ///     nothing sent, so it must be quick.
+    ///   - didGreetAnew: called as `deliver` is, between the messages, when what the peer says of itself has
+    ///     changed.
     /// - Throws: ``PairConfigurationError`` if clear text would leave the machine, if a file of TLS cannot be
     ///   used, or if the greeting has texts that are empty, too long or not printable.
     public init(
         _ configuration: PairConfiguration, greeting: PairGreeting,
         enclosure: (@Sendable () -> [UInt8])? = nil,
         refusal: @escaping @Sendable (PairGreeting) -> String? = { _ in nil }, logger: Logger,
+        didGreetAnew: @escaping @Sendable () -> Void = {},
         deliver: @escaping @Sendable (PairInput) -> Void
     ) throws(PairConfigurationError) {
         try configuration.check()
@@ -46,6 +50,7 @@ public final class PairLink: Sendable {
         self.refusal = refusal
         self.logger = logger
         self.deliver = deliver
+        self.didGreetAnew = didGreetAnew
         outbox = Outbox(byteMax: configuration.waitingByteMax)
     }
 
@@ -66,6 +71,11 @@ public final class PairLink: Sendable {
         }
         outbox.add(message)
     }
+
+    /// Tells the peer what is enclosed now, before whatever is sent from now on; returns at once.
+    ///
+    /// From any thread. A peer of before the wire's fourth version hears it by a link that is made anew.
+    public func greetAnew() { outbox.greetAnew() }
 
     /// Drops the link; it is made anew.
     ///
@@ -119,6 +129,6 @@ public final class PairLink: Sendable {
         LinkEngine(
             greeting: greeting, enclosure: enclosure, refusal: refusal,
             dialer: PairDialer(address: configuration.peer, tls: tls?.dialled), outbox: outbox, loop: loop,
-            logger: logger, deliver: deliver)
+            logger: logger, deliver: deliver, didGreetAnew: didGreetAnew)
     }
 }

@@ -18,6 +18,7 @@ final class LinkEngine {
     private let dialer: PairDialer
     private let outbox: Outbox
     private let deliver: @Sendable (PairInput) -> Void
+    private let didGreetAnew: @Sendable () -> Void
     private let logger: Logger
     private let clockStart = ContinuousClock.now
     private var told: ToldOnce
@@ -34,7 +35,7 @@ final class LinkEngine {
         greeting: PairGreeting, enclosure: @escaping @Sendable () -> [UInt8],
         refusal: @escaping @Sendable (PairGreeting) -> String?, dialer: PairDialer, outbox: Outbox,
         loop: any EventLoop, logger: Logger,
-        deliver: @escaping @Sendable (PairInput) -> Void
+        deliver: @escaping @Sendable (PairInput) -> Void, didGreetAnew: @escaping @Sendable () -> Void
     ) {
         ownGreeting = greeting
         self.enclosure = enclosure
@@ -44,6 +45,7 @@ final class LinkEngine {
         self.loop = loop
         self.logger = logger
         self.deliver = deliver
+        self.didGreetAnew = didGreetAnew
         told = ToldOnce(logger: logger)
     }
 
@@ -64,9 +66,14 @@ final class LinkEngine {
         guard state.isConnected, let connection = state.dialled.flatMap({ connections[$0.number] }),
             connection.isWritable
         else { return }
-        let messages = outbox.take(byteMax: WireLimits.turnByteMax)
-        guard !messages.isEmpty else { return }
-        for message in messages { connection.write(.message(message)) }
+        let sayings = outbox.take(byteMax: WireLimits.turnByteMax)
+        guard !sayings.isEmpty else { return }
+        for saying in sayings {
+            switch saying {
+            case .message(let message): connection.write(.message(message))
+            case .greeting: connection.writeGreeting()
+            }
+        }
         connection.flush()
         // Others get their turn in between: what the peer says must not wait for all that it is told.
         loop.assumeIsolated().execute { self.pump() }
@@ -109,6 +116,14 @@ final class LinkEngine {
     func received(_ message: PairMessage, on connection: PairConnection) {
         guard state.isConnected, state.accepted?.number == connection.number else { return }
         deliver(.received(message))
+    }
+
+    /// The peer says something else of itself, on a link that stands.
+    func greetedAnew(on connection: PairConnection) {
+        guard state.isConnected, state.accepted?.number == connection.number, let peer = connection.peer
+        else { return }
+        outbox.hear(peer)
+        didGreetAnew()
     }
 
     func closed(_ connection: PairConnection, reason: String?) {
@@ -154,7 +169,8 @@ final class LinkEngine {
         guard let peer = state.dialled.flatMap({ connections[$0.number]?.peer }) else { return }
         beganAt = now
         outbox.trouble = nil
-        outbox.open(for: peer)
+        let version = ownGreeting.commonVersion(with: peer) ?? 0
+        outbox.open(for: peer, mayGreetAnew: version >= PairGreeting.greetingAnewVersion)
         if !isQuiet {
             logger.notice(
                 "the pair's peer is there",

@@ -2,12 +2,28 @@ import NIOCore
 import PairProtocol
 import Synchronization
 
+/// What is said to the peer, in order.
+enum Saying: Sendable {
+    case message(PairMessage)
+    /// This node's greeting as it is when it leaves.
+    case greeting
+
+    var byteCount: Int {
+        switch self {
+        case .message(let message): message.byteCount
+        case .greeting: 0
+        }
+    }
+}
+
 /// What waits to be sent, between whoever says it and the link's event loop.
 final class Outbox: Sendable {
     private struct State {
         var isOpen = false
         var peer: PairGreeting?
-        var waiting = CircularBuffer<PairMessage>()
+        /// Whether the peer hears greetings on a link that stands.
+        var mayGreetAnew = false
+        var waiting = CircularBuffer<Saying>()
         var byteCount = 0
         /// Whether the event loop knows that something waits.
         var isAwake = false
@@ -33,30 +49,45 @@ final class Outbox: Sendable {
     /// Says how the event loop is woken; nil when it ends.
     func connect(wake: (@Sendable () -> Void)?) { state.withLock { $0.wake = wake } }
 
-    func open(for peer: PairGreeting) {
+    func open(for peer: PairGreeting, mayGreetAnew: Bool) {
         state.withLock { state in
             state.isOpen = true
             state.peer = peer
+            state.mayGreetAnew = mayGreetAnew
         }
     }
+
+    /// The peer says something else of itself now.
+    func hear(_ peer: PairGreeting) { state.withLock { $0.peer = peer } }
 
     /// Forgets what waits; nothing more is taken in until the next opening.
     func close() { state.withLock { state in state = State(wake: state.wake) } }
 
     /// Takes in a message; drops it if the link does not stand.
     func add(_ message: PairMessage) {
-        let wake = state.withLock { state -> (@Sendable () -> Void)? in
-            guard state.isOpen else { return nil }
-            state.waiting.append(message)
-            state.byteCount += message.byteCount
-            if state.byteCount > byteMax {
-                return drop(&state, because: "more than \(byteMax) bytes were waiting for it")
-            }
-            guard !state.isAwake else { return nil }
-            state.isAwake = true
-            return state.wake
+        let wake = state.withLock { state in add(.message(message), &state) }
+        wake?()
+    }
+
+    /// Takes in a greeting; a peer that would not hear it is greeted by a link that is made anew.
+    func greetAnew() {
+        let wake = state.withLock { state in
+            guard state.isOpen, !state.mayGreetAnew else { return add(.greeting, &state) }
+            return drop(&state, because: "this node has something else to say of itself")
         }
         wake?()
+    }
+
+    private func add(_ saying: Saying, _ state: inout State) -> (@Sendable () -> Void)? {
+        guard state.isOpen else { return nil }
+        state.waiting.append(saying)
+        state.byteCount += saying.byteCount
+        if state.byteCount > byteMax {
+            return drop(&state, because: "more than \(byteMax) bytes were waiting for it")
+        }
+        guard !state.isAwake else { return nil }
+        state.isAwake = true
+        return state.wake
     }
 
     /// Asks the event loop to drop the link.
@@ -73,13 +104,13 @@ final class Outbox: Sendable {
     /// Why the link is to be dropped; nil if it is not.
     var dropReason: String? { state.withLock { $0.dropReason } }
 
-    /// The next messages, in order, up to about so many bytes; empty if nothing waits.
-    func take(byteMax: Int) -> [PairMessage] {
+    /// What is to be said next, in order, up to about so many bytes; empty if nothing waits.
+    func take(byteMax: Int) -> [Saying] {
         state.withLock { state in
-            var (taken, byteCount): ([PairMessage], Int) = ([], 0)
-            while byteCount < byteMax, let message = state.waiting.popFirst() {
-                taken.append(message)
-                byteCount += message.byteCount
+            var (taken, byteCount): ([Saying], Int) = ([], 0)
+            while byteCount < byteMax, let saying = state.waiting.popFirst() {
+                taken.append(saying)
+                byteCount += saying.byteCount
             }
             state.byteCount -= byteCount
             if taken.isEmpty { state.isAwake = false }

@@ -129,6 +129,11 @@ final class PairConnection: ChannelInboundHandler {
         case .refusal(let sentence): fail("it refuses: \(sentence)")
         case .message(let message) where peer != nil && direction == .accepted:
             engine.received(message, on: self)
+        case .greeting(let greeting)
+        where peer?.identity == greeting.identity && direction == .accepted
+            && version >= PairGreeting.greetingAnewVersion:
+            peer = greeting
+            engine.greetedAnew(on: self)
         default: throw .unexpected(frame.kind)
         }
     }
@@ -151,10 +156,15 @@ final class PairConnection: ChannelInboundHandler {
     }
 
     private func sayGreeting() {
+        writeGreeting()
+        flush()
+    }
+
+    /// Writes what this node says of itself now.
+    func writeGreeting() {
         let greeting = engine.greeting
         said = greeting.enclosure
         write(.greeting(greeting))
-        flush()
     }
 
     private func fail(_ reason: String) {
