@@ -198,8 +198,8 @@ extension CommitPipeline {
         while let gathered = nextBatch(from: desk, &writer) {
             if writer.isCheckpointBehind(gathered.archive) { storeCheckpoint(with: &writer) }
             store(gathered, with: &writer, desk)
-            if writer.hasLeftovers { writer.removeLeftovers() }
-            if writer.isCheckpointDue(isStopping: false) { storeCheckpoint(with: &writer) }
+            if writer.hasChores { writer.doChore() }
+            if writer.isCheckpointDue(isStopping: false) { beginCheckpoint(with: &writer) }
         }
         finish()
         let isAbandoned = isAbandoned.load(ordering: .acquiring)
@@ -209,7 +209,7 @@ extension CommitPipeline {
 
     /// Waits for something to store; nil when there will be no more.
     ///
-    /// Time that would be waited for is used to remove what is archived.
+    /// Time that would be waited for is used for the writer's chores.
     private func nextBatch(from desk: SharedDesk, _ writer: inout LogWriter) -> GatheredBatch? {
         while true {
             // Whoever is answered may be back at once with the next command, so few are answered first, and
@@ -228,7 +228,7 @@ extension CommitPipeline {
             // Once more, now that whoever leaves work here rings: the helper may have gathered meanwhile.
             if let gathered = closeBatch(from: desk) { return gathered }
             if isStopping { return nil }
-            if writer.hasLeftovers { writer.removeLeftovers() } else { writerBell.wait() }
+            if writer.hasChores { writer.doChore() } else { writerBell.wait() }
         }
     }
 
@@ -318,6 +318,12 @@ extension CommitPipeline {
         } catch { preconditionFailure("the two tables parted: \(error.sentence)") }
     }
 
+    private func beginCheckpoint(with writer: inout LogWriter) {
+        finish()
+        writer.beginCheckpoint(of: durableTable()) { [writerBell] in writerBell.ring() }
+    }
+
+    /// Callers wait for it: at the end, and when something must not go before it.
     private func storeCheckpoint(with writer: inout LogWriter) {
         finish()
         writer.storeCheckpoint(of: durableTable())

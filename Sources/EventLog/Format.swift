@@ -42,7 +42,11 @@ public enum Limits {
     ///
     /// A value that needs a run of pages hardly ever finds one among freed pages, so that the file would grow
     /// with every checkpoint.
-    public static let checkpointChunkByteMax = 4_096 - 16
+    public static let checkpointPieceByteMax = 4_096 - 16
+    /// A checkpoint is written so many pieces, a megabyte, in a commit, between which others append.
+    public static let checkpointPortionMax = 256
+    /// Its pieces are removed so many in a commit.
+    public static let removedPieceMax = 2_048
     /// A segment's block ends after so many events or bytes of columns: what a reader holds in memory.
     public static let blockEventMax = 65_536
     /// See ``blockEventMax``.

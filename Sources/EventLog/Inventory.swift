@@ -18,17 +18,18 @@ extension EventLog {
                     found.append(what)
                 }
             }
-            // The front says how many chunks follow it; without it nothing belongs there.
-            var chunkCount: UInt32?
+            // The front says how many pieces it has; those in the other half come or go.
+            var (half, count) = (CheckpointHalf.lower, UInt32(0))
             do throws(LMDBError) {
                 let front = try transaction.copy(of: EventLog.key(0), in: self.checkpoints)
-                chunkCount = front.flatMap { front in
-                    front.count >= 16 ? front.withUnsafeBytes { $0.load(at: 12) as UInt32 } : nil
+                if let front, front.count >= 16 {
+                    half = StoredFront(bytes: front).half
+                    count = front.withUnsafeBytes { $0.load(at: 12) as UInt32 } - half.rawValue
                 }
             } catch { throw .library(error) }
-            let last = chunkCount.map { EventLog.key(Int($0)) }
-            for key in try EventLog.keys(of: self.checkpoints, transaction)
-            where last.map({ key.count != 4 || $0.lexicographicallyPrecedes(key) }) ?? true {
+            for key in try EventLog.keys(of: self.checkpoints, transaction) where key != EventLog.key(0) {
+                let isOwned = half.number(ofKey: key).map { $0 <= count } ?? false
+                guard !isOwned, half.other.number(ofKey: key) == nil else { continue }
                 found.append("a piece of a checkpoint belongs to none: run vedette rebuild")
             }
             if let base = self.base, try self.droppedPart(transaction) == nil,

@@ -76,7 +76,7 @@ struct DroppedTests {
     func damagedBase() throws {
         try withDroppedLog { (log, was) throws in
             let base = try #require(log.base)
-            for number in 0...1 {
+            for number: UInt32 in 0...1 {
                 let key = EventLog.key(number)
                 let whole = try #require(
                     try log.look { (transaction) throws(LMDBError) in try transaction.copy(of: key, in: base)

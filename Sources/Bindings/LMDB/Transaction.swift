@@ -112,18 +112,26 @@ public struct WriteTransaction: ~Copyable {
     public func removeFirst(
         _ countMax: Int, in database: Database, while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
     ) throws(LMDBError) -> Int {
-        try remove(MDB_FIRST, countMax, in: database, while: isWanted)
+        try remove(MDB_FIRST, [], countMax, in: database, while: isWanted)
+    }
+
+    /// The same from a key on.
+    public func removeFirst(
+        _ countMax: Int, in database: Database, from start: [UInt8],
+        while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
+    ) throws(LMDBError) -> Int {
+        try remove(MDB_SET_RANGE, start, countMax, in: database, while: isWanted)
     }
 
     /// Removes the entries with the greatest keys, as long as the body wants it.
     public func removeLast(
         in database: Database, while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
     ) throws(LMDBError) {
-        _ = try remove(MDB_LAST, .max, in: database, while: isWanted)
+        _ = try remove(MDB_LAST, [], .max, in: database, while: isWanted)
     }
 
     private func remove(
-        _ end: MDB_cursor_op, _ countMax: Int, in database: Database,
+        _ end: MDB_cursor_op, _ start: [UInt8], _ countMax: Int, in database: Database,
         while isWanted: (_ key: UnsafeRawBufferPointer) -> Bool
     ) throws(LMDBError) -> Int {
         var cursor: OpaquePointer?
@@ -132,7 +140,11 @@ public struct WriteTransaction: ~Copyable {
         for count in 0..<countMax {
             var key = MDB_val()
             var value = MDB_val()
-            let code = mdb_cursor_get(cursor, &key, &value, end)
+            // The key is given only to be looked for: what comes back points into the map.
+            let code = start.withUnsafeBytes { bytes in
+                key = MDB_val(bytes)
+                return mdb_cursor_get(cursor, &key, &value, end)
+            }
             if code == MDB_NOTFOUND { return count }
             try check(code)
             guard isWanted(UnsafeRawBufferPointer(key)) else { return count }
