@@ -83,6 +83,8 @@ final class Archiver: Sendable {
             firstPosition: segment.firstPosition, lastPosition: segment.lastPosition, file: segment.fileName,
             lastSeal: segment.lastSeal.bytes, batchByteCount: segment.batchByteCount,
             fileByteCount: segment.fileByteCount, actor: actor)
+        // The writer would store one that is not there before the segment counts, and let its callers wait.
+        await pipeline.storeCheckpoint(showing: segment.lastPosition)
         _ = try await pipeline.submit(.noteArchived(archived), with: .archive(.enters(segment)))
     }
 

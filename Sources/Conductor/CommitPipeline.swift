@@ -46,7 +46,16 @@ final class CommitPipeline: Sendable {
         }
     }
 
+    /// Somebody waits for a checkpoint.
+    private struct CheckpointWish: Sendable {
+        /// What it must show.
+        var position: UInt64
+        var isBegun = false
+        var isOver: @Sendable () -> Void
+    }
+
     private let queue = Mutex(Queue())
+    private let checkpointWishes = Mutex<[CheckpointWish]>([])
     private let conveyor = Mutex(Conveyor())
     /// Held while durable batches are taken off the conveyor, so that they are published in order.
     private let finishing = Mutex(())
@@ -87,7 +96,12 @@ final class CommitPipeline: Sendable {
         let helper = DedicatedThread(name: "vedette-helper") { [self] in help(desk) }
         return DedicatedThread(name: "vedette-writer") { [self] in
             write(from: desk, to: LogWriter(log: log, logger: logger))
-            hasEnded.store(true, ordering: .releasing)
+            let wishes = checkpointWishes.withLock { wishes in
+                hasEnded.store(true, ordering: .releasing)
+                defer { wishes = [] }
+                return wishes
+            }
+            for wish in wishes { wish.isOver() }
             helperBell.ring()
             helper.join()
         }
@@ -134,6 +148,19 @@ final class CommitPipeline: Sendable {
             submit(command, with: enclosure) { continuation.resume(returning: $0) }
         }
         return try result.get()
+    }
+
+    /// Lets a checkpoint be stored that shows what happened up to a position, beside the callers; returns
+    /// when there is one, or this one failed.
+    func storeCheckpoint(showing position: UInt64) async {
+        await withCheckedContinuation { continuation in
+            let isTaken = checkpointWishes.withLock { wishes in
+                guard !hasEnded.load(ordering: .acquiring) else { return false }
+                wishes.append(CheckpointWish(position: position) { continuation.resume() })
+                return true
+            }
+            if isTaken { writerBell.ring() } else { continuation.resume() }
+        }
     }
 
     /// Lets nobody else in; what waits is still committed, then the threads end.
@@ -200,6 +227,7 @@ extension CommitPipeline {
             store(gathered, with: &writer, desk)
             if writer.hasChores { writer.doChore() }
             if writer.isCheckpointDue(isStopping: false) { beginCheckpoint(with: &writer) }
+            heedWishes(with: &writer)
         }
         finish()
         let isAbandoned = isAbandoned.load(ordering: .acquiring)
@@ -229,6 +257,7 @@ extension CommitPipeline {
             if let gathered = closeBatch(from: desk) { return gathered }
             if isStopping { return nil }
             if writer.hasChores { writer.doChore() } else { writerBell.wait() }
+            heedWishes(with: &writer)
         }
     }
 
@@ -321,6 +350,19 @@ extension CommitPipeline {
     private func beginCheckpoint(with writer: inout LogWriter) {
         finish()
         writer.beginCheckpoint(of: durableTable()) { [writerBell] in writerBell.ring() }
+    }
+
+    private func heedWishes(with writer: inout LogWriter) {
+        while !writer.isCheckpointUnderWay, var wish = checkpointWishes.withLock({ $0.first }) {
+            if !wish.isBegun, writer.isCheckpointBehind(wish.position) {
+                wish.isBegun = true
+                checkpointWishes.withLock { $0[0] = wish }
+                beginCheckpoint(with: &writer)
+            } else {
+                checkpointWishes.withLock { _ = $0.removeFirst() }
+                wish.isOver()
+            }
+        }
     }
 
     /// Callers wait for it: at the end, and when something must not go before it.

@@ -8,13 +8,7 @@ import Projections
 struct LogWriter {
     private let log: EventLog
     private let logger: Logger
-    /// Of the stored checkpoint.
-    private var checkpointPosition: UInt64
-    /// Of the last one that was begun: tried once per interval, also if it fails, since it is disposable.
-    private var triedPosition: UInt64
-    private let maker = CheckpointMaker()
-    /// A checkpoint that goes into the file by portions.
-    private var draft: CheckpointDraft?
+    private var checkpoints: CheckpointWriter
     /// A drop takes the checkpoint with it, so that none shows what is gone.
     private var isCheckpointGone = false
     private var isFailing = false
@@ -24,8 +18,7 @@ struct LogWriter {
     init(log: EventLog, logger: Logger) {
         self.log = log
         self.logger = logger
-        checkpointPosition = (try? log.readCheckpoint())?.position ?? 0
-        triedPosition = checkpointPosition
+        checkpoints = CheckpointWriter(of: log, logger: logger)
     }
 
     /// The last durable place.
@@ -45,33 +38,18 @@ struct LogWriter {
         switch gathered.archive {
         case .enters: hasLeftovers = true
         case .drops:
-            // One that is on its way shows what is gone, too.
-            (isCheckpointGone, checkpointPosition, draft) = (true, 0, nil)
-            maker.giveUp()
+            checkpoints.forget()
+            isCheckpointGone = true
         case nil: break
         }
     }
 
-    /// Whether there is something to do that waits for nobody, and for which nobody should wait long.
-    var hasChores: Bool { hasLeftovers || draft != nil || maker.hasMade }
+    /// Whether there is something to do that nobody waits for.
+    var hasChores: Bool { hasLeftovers || checkpoints.hasWork }
 
-    /// Does a part of it, in a commit of its own: others go between.
+    /// Does a part of it, in a commit of its own: callers' go between.
     mutating func doChore() {
-        draft = draft ?? maker.take()
-        if draft != nil { advanceDraft() } else { removeLeftovers() }
-    }
-
-    private mutating func advanceDraft() {
-        guard var next = draft.take() else { return }
-        do throws(EventLogError) {
-            let isDone = try log.advance(&next)
-            if next.isStored { checkpointPosition = next.position }
-            if !isDone { draft = next }
-        } catch { warn(ofCheckpoint: error) }
-    }
-
-    private func warn(ofCheckpoint error: EventLogError) {
-        logger.warning("no checkpoint could be stored", metadata: ["reason": "\(error.sentence)"])
+        if checkpoints.hasWork { checkpoints.work() } else { removeLeftovers() }
     }
 
     private mutating func removeLeftovers() {
@@ -86,36 +64,34 @@ struct LogWriter {
     /// Whether a restart would begin in what a segment holds: it must never need the archive.
     func isCheckpointBehind(_ change: ArchiveChange?) -> Bool {
         guard case .enters(let segment) = change else { return false }
-        return checkpointPosition < segment.lastPosition
+        return isCheckpointBehind(segment.lastPosition)
     }
+
+    /// Whether the stored checkpoint shows less than what happened up to a position.
+    func isCheckpointBehind(_ position: UInt64) -> Bool { checkpoints.storedPosition < position }
+
+    /// Whether a checkpoint was begun that is not stored yet.
+    var isCheckpointUnderWay: Bool { checkpoints.isUnderWay }
 
     /// Whether enough was stored since the last checkpoint, so that a restart replays only a tail.
     func isCheckpointDue(isStopping: Bool) -> Bool {
         if isCheckpointGone { return true }
-        let known = isStopping ? checkpointPosition : triedPosition
+        let known = isStopping ? checkpoints.storedPosition : checkpoints.triedPosition
         let tail = log.head.position - min(known, log.head.position)
         return tail >= (isStopping ? 1 : Conductor.checkpointInterval)
     }
 
-    /// Begins a checkpoint of the table as of the head, whose making and storing nobody has to wait for.
+    /// Begins a checkpoint of the table as of the head; nobody has to wait for it.
     ///
     /// - Parameter whenMade: called on another thread when there is a chore more.
     mutating func beginCheckpoint(of table: VIMTable, whenMade: @escaping @Sendable () -> Void) {
-        let head = log.head
-        (triedPosition, isCheckpointGone, draft) = (head.position, false, nil)
-        do throws(EventLogError) {
-            maker.begin(of: table, seal: head.seal, replacing: try log.checkpointFront(), whenMade: whenMade)
-        } catch { warn(ofCheckpoint: error) }
+        isCheckpointGone = false
+        checkpoints.begin(of: table, whenMade: whenMade)
     }
 
-    /// Stores a checkpoint of the table as of the head at once, in one commit.
+    /// Stores a checkpoint of the table as of the head at once.
     mutating func storeCheckpoint(of table: VIMTable) {
-        let head = log.head
-        maker.giveUp()
-        (triedPosition, isCheckpointGone, draft) = (head.position, false, nil)
-        do throws(EventLogError) {
-            try log.write(table.checkpoint(seal: head.seal))
-            checkpointPosition = head.position
-        } catch { warn(ofCheckpoint: error) }
+        isCheckpointGone = false
+        checkpoints.store(table)
     }
 }

@@ -52,6 +52,41 @@ struct DroppingTests {
         }
     }
 
+    @Test("The next checkpoint comes beside callers who are answered, and shows what a replay shows")
+    func nextCheckpoint() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withConductor(in: directory) { conductor in
+                // Several portions of a checkpoint.
+                let description = String(repeating: "far ", count: 500)
+                let vims = try await withThrowingTaskGroup(of: VIM.self) { group in
+                    for number in 0..<1_200 {
+                        group.addTask {
+                            try await conductor.register(
+                                .sample("site-\(number)", description: description), actor: ada)
+                        }
+                    }
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }
+                let end = try await archiveAll(conductor)
+                #expect(try await conductor.drop(upTo: end, actor: ada).droppedEnd == end)
+                let log = try #require(conductor.openLog)
+                for vim in vims where try log.readCheckpoint() == nil {
+                    for status in ["REACHABLE", "UNREACHABLE"] {
+                        _ = try await conductor.updateVIM(vim.id, status: status, actionID: vim.actionID)
+                    }
+                }
+                try await eventually("it is stored") { try log.readCheckpoint() != nil }
+                let checkpoint = try #require(try log.readCheckpoint())
+                #expect(checkpoint.position > end && checkpoint.position <= log.head.position)
+                #expect(
+                    checkpoint.rows.count > 2 * Limits.checkpointPortionMax * Limits.checkpointPieceByteMax)
+                let table = try Replay(of: log, upTo: checkpoint.position).table
+                #expect(table.position == checkpoint.position && table.encoded() == checkpoint.rows)
+                #expect(try log.strayEntries() == [])
+            }
+        }
+    }
+
     @Test("A log that nobody serves is dropped from as an epoch of its own; the event says who and what")
     func alone() async throws {
         try await withTemporaryDirectory { directory in
