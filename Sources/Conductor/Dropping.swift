@@ -31,8 +31,8 @@ extension Archiver {
         _ log: EventLog, upTo end: UInt64, actor: Actor,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void
     ) async throws(CommandFailure) -> DropReport {
-        try begin()
-        defer { self.end() }
+        try begin(on: log)
+        defer { log.endArchiving() }
         var report = DropReport()
         let segments = try stored { () throws(EventLogError) in try log.droppableSegments(upTo: end) }
         if let first = segments.first, let last = segments.last {

@@ -45,6 +45,16 @@ extension EventLog {
         try write { (transaction) throws(LMDBError) in try transaction.removeAll(in: checkpoints) }
     }
 
+    /// The position of the stored checkpoint, without a look at its rows; 0 if there is none.
+    public func checkpointPosition() throws(EventLogError) -> UInt64 {
+        try withReader { (transaction) throws(ReadFault) in
+            do throws(LMDBError) {
+                let front = try transaction.copy(of: EventLog.key(0), in: self.checkpoints) ?? []
+                return front.count < 8 ? 0 : front.withUnsafeBytes { $0.load(at: 0) }
+            } catch { throw .library(error) }
+        }
+    }
+
     /// The stored checkpoint; nil if there is none or its checksum does not hold: then replay everything.
     public func readCheckpoint() throws(EventLogError) -> Checkpoint? {
         guard let (checkpoint, isIntact) = try readStoredCheckpoint(), isIntact else { return nil }

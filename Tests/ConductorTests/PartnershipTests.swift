@@ -98,6 +98,23 @@ struct PartnershipTests {
         }
     }
 
+    @Test("Only what the pair has acknowledged is archived, and the last batch of that stays")
+    func archives() async throws {
+        try await withLeader { leader, partner in
+            partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+            for name in ["a", "b"] { _ = try await leader.register(.sample(name), actor: ada) }
+            partner.acknowledgesAtOnce.store(false, ordering: .relaxed)
+            let waiting = registration(.sample("c"), by: leader)
+            try await partner.waitForHead(7)
+            async let archived = leader.archive(before: .systemNow.advanced(by: .seconds(60)))
+            try await partner.waitForHead(8)
+            leader.acknowledge(upTo: 8)
+            _ = try await waiting.value.get()
+            // Of the batches 1, 2 to 3, and 4 to 5 that were acknowledged.
+            #expect(try await archived.archivedEnd == 3)
+        }
+    }
+
     @Test("What the other node would not follow is refused")
     func refusals() async throws {
         try await withLeader { leader, partner in

@@ -1,3 +1,4 @@
+import EventLog
 import PairProtocol
 
 /// What a node's log thread is asked to do.
@@ -14,6 +15,8 @@ enum LogJob: Sendable {
     case compare(Session, question: UInt64, [Mark])
     /// Send stored batches behind a position.
     case ship(Session, after: UInt64)
+    /// Enter a segment that was written of what the log says is archived.
+    case enter(SegmentHeader)
     /// Keep what was seen of etcd.
     case remember(EtcdMemory)
 
@@ -21,7 +24,7 @@ enum LogJob: Sendable {
     var isWrite: Bool {
         switch self {
         case .store, .begin, .cut: true
-        case .collect, .compare, .ship, .remember: false
+        case .collect, .compare, .ship, .enter, .remember: false
         }
     }
 }

@@ -20,7 +20,12 @@ extension RunningNode {
         var desk = LogDesk(
             nextCheckpoint: log.head.position + RunningNode.checkpointInterval,
             catchUp: CatchUpLines(keys, logger: logger))
-        while let job = nextJob() { run(job, &desk) }
+        archiveOwed()
+        while let job = nextJob(&desk) {
+            run(job, &desk)
+            archiveOwed()
+            if job.isWrite, desk.hasLeftovers, !hasConductor { removeLeftovers(&desk) }
+        }
     }
 
     /// What the log thread keeps from job to job.
@@ -30,17 +35,21 @@ extension RunningNode {
         /// The session that stored batches were sent in, and the vault that the peer has by them.
         var session: Session?
         var vaultRevision: UInt64?
+        /// Whether the data file may hold batches that a segment holds: at the start nobody knows.
+        var hasLeftovers = true
         /// The last failure that was told.
         var told: String?
     }
 
     /// Waits for a job; nil when there will be no more.
-    private func nextJob() -> LogJob? {
+    ///
+    /// Time that would be waited for is used to remove what is archived.
+    private func nextJob(_ desk: inout LogDesk) -> LogJob? {
         while true {
             let (job, isStopping) = state.withLock { ($0.takeJob(), $0.isStopping) }
             if let job { return job }
             if isStopping { return nil }
-            bell.wait()
+            if desk.hasLeftovers, !hasConductor { removeLeftovers(&desk) } else { bell.wait() }
         }
     }
 
@@ -59,6 +68,7 @@ extension RunningNode {
                 }
                 link.send(.common(session, question: question, common.map { Mark($0) }))
             case .ship(let session, let position): try ship(session, after: position, &desk)
+            case .enter(let segment): enter(segment, &desk)
             case .remember(let memory):
                 try asking { () throws(EventLogError) in
                     try log.store(pairMemory: PairMemory(pair: configuration.pair, memory).bytes)
@@ -93,8 +103,8 @@ extension RunningNode {
         let batches = try opened(shipped)
         let takesOver = try takeOverMasterKey(for: batches)
         let head: Head
+        var rehearsal = table.withLock { Rehearsal(on: $0) }
         do throws(TravelError) {
-            var rehearsal = table.withLock { Rehearsal(on: $0) }
             head = try log.append(travelling: batches) { (batch) throws(TravelError) in
                 try rehearse(batch, &rehearsal)
             }
@@ -106,11 +116,9 @@ extension RunningNode {
         if before == 0, enclosure.wasUntold() { link.disconnect() }
         desk.catchUp.stored(
             after: before, upTo: head.position, isBehind: batches.contains(where: \.isFromLog))
+        archiver.take(rehearsal.conductorEvents)
         try asking(fold)
-        if head.position >= desk.nextCheckpoint {
-            desk.nextCheckpoint = head.position + RunningNode.checkpointInterval
-            storeCheckpoint()
-        }
+        if head.position >= desk.nextCheckpoint { storeCheckpoint(&desk) }
     }
 
     private func opened(_ shipped: [ShippedBatch]) throws(PairFault) -> [TravellingBatch] {
@@ -155,7 +163,7 @@ extension RunningNode {
     }
 
     /// Takes the table up to the head; from a checkpoint if it has to begin anew.
-    private func fold() throws(EventLogError) {
+    func fold() throws(EventLogError) {
         do throws(ReadError<ProjectionFault>) {
             guard table.withLock({ $0.position > 0 }) else {
                 let replayed = try Replay(of: log, from: try? log.readCheckpoint()).table
@@ -178,7 +186,8 @@ extension RunningNode {
     }
 
     /// So that a start replays a short tail.
-    private func storeCheckpoint() {
+    func storeCheckpoint(_ desk: inout LogDesk) {
+        desk.nextCheckpoint = log.head.position + RunningNode.checkpointInterval
         let table = table.withLock { $0 }
         // Disposable: the next one may succeed.
         try? log.write(table.checkpoint(seal: log.head.seal))
@@ -186,6 +195,7 @@ extension RunningNode {
 
     /// Makes the conductor of an epoch: its first batch is the epoch's (rule 3).
     private func begin(_ epoch: UInt64) throws(PairFault) {
+        archiver.giveUp()
         try asking(fold)
         let conductor: Conductor
         do throws(StartFault) {

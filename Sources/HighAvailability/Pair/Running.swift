@@ -158,9 +158,10 @@ extension RunningNode {
         bell.ring()
         await withCheckedContinuation { continuation in
             // A thread waits for the thread, so that no cooperative one blocks.
-            DedicatedThread(name: "vedette-stop") { [giver] in
+            DedicatedThread(name: "vedette-stop") { [giver, archiver] in
                 thread.join()
                 giver.stop()
+                archiver.stop()
                 continuation.resume()
             }.detach()
         }

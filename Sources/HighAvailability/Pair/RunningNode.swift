@@ -67,6 +67,7 @@ public final class RunningNode: Sendable {
     let published = Mutex<(role: PairMember.Role, key: String?, at: Duration)?>(nil)
     let enclosure: OwnEnclosure
     let giver: CopyGiver
+    let archiver: StandbyArchiver
     let inlet: Inlet
     private let roleChanges: AsyncStream<NodeRole>.Continuation
     /// What this node is, whenever that changes; for one consumer.
@@ -88,6 +89,7 @@ public final class RunningNode: Sendable {
         keyFile = MasterKeyFile(options.masterKeyFile ?? options.directory + "/master.key")
         settings = PairSettings(lease: configuration.lease)
         (roles, roleChanges) = AsyncStream.makeStream()
+        archiver = StandbyArchiver(of: log, after: table.lastPosition(inStream: 0), logger: logger)
         self.table = Mutex(table)
         let memory = try PairMemory.read(from: log, of: configuration.pair)
         let identity = LogIdentity(log.identity)

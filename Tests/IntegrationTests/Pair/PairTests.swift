@@ -1,4 +1,5 @@
 // Starts: a real etcd, two `vedette serve --pair`, HAProxy, a stand-in VIM; kills and freezes the nodes.
+import EventLog
 import Foundation
 import Harness
 import Testing
@@ -124,6 +125,44 @@ struct PairTests {
             try await first.start()
             try await pair.waitForSync()
             try await pair.expectOneHistory()
+        }
+    }
+
+    @Test("Both nodes archive what their leader is told to, also one that was killed meanwhile")
+    func bothArchive() async throws {
+        try await withNodes { pair, endpoint in
+            let leader = try await pair.leader()
+            let standby = pair.other(than: leader)
+            var known = [try await leader.register(standInVIM("first", at: endpoint.url))]
+            try await waitForStatus("REACHABLE", of: known, on: pair)
+            try await pair.waitForSync()
+            try await leader.archiveAll()
+            try await waitForSegments(1, of: pair)
+
+            // Killed as soon as it may write its second one.
+            known.append(try await leader.register(standInVIM("second", at: endpoint.url)))
+            try await leader.archiveAll()
+            try await standby.kill9()
+            known.append(try await leader.register(standInVIM("third", at: endpoint.url)))
+            try await leader.archiveAll()
+            try await standby.start()
+            try await pair.waitForSync()
+            try await waitForSegments(3, of: pair)
+            try await pair.expectOneHistory()
+
+            // Who led is the one that follows, and the other way round.
+            _ = try await pair.command(["switchover"])
+            try await eventually("the other one leads") { await standby.leads() }
+            try await pair.waitForSync()
+            known.append(try await standby.register(standInVIM("fourth", at: endpoint.url)))
+            try await standby.archiveAll()
+            try await waitForSegments(4, of: pair)
+            try await waitForStatus("REACHABLE", of: known, on: pair)
+            try await leader.kill9()
+            try await leader.start()
+            try await pair.waitForSync()
+            try await pair.expectOneHistory()
+            for id in known { try await expectNoAlarm(id, on: standby) }
         }
     }
 
@@ -297,6 +336,13 @@ struct PairTests {
         }
     }
 
+    private func waitForSegments(_ count: Int, of pair: RunningPair) async throws {
+        try await eventually("both have \(count) segments, which end at the same places") {
+            let ends = try pair.nodes.map { try $0.segmentEnds() }
+            return ends[0].count == count && ends[0] == ends[1]
+        }
+    }
+
     private func waitForStatus(_ status: String, of ids: [String], on pair: RunningPair) async throws {
         for id in ids {
             try await eventually("VIM \(id) becomes \(status)") {
@@ -323,6 +369,18 @@ struct PairTests {
 }
 
 extension RunningNode {
+    /// Moves into the archive what may be.
+    fileprivate func archiveAll() async throws {
+        let archived = try await vedette("archive", "--before", "0s", "--json")
+        try #require(archived.exitCode == 0, "\(archived.errorOutput)")
+        try #require(try JSON(text: archived.output)["segments"].integer == 1, "\(archived.output)")
+    }
+
+    /// Where the segments of its archive end.
+    fileprivate func segmentEnds() throws -> [UInt64] {
+        try EventLog(directory: dataDirectory, access: .read).archivedSegments().map(\.lastPosition)
+    }
+
     /// The standby answers those who take a stale answer, and says how stale it may be.
     fileprivate func expect(stale ids: [String]) async throws {
         for id in ids {
