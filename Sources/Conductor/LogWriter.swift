@@ -1,6 +1,7 @@
 import EventLog
 import Logging
 import Projections
+import Registry
 
 /// The second stage of the pipeline: brings sealed batches to the disk.
 ///
@@ -40,6 +41,12 @@ struct LogWriter {
         case .drops: isCheckpointGone = true
         case nil: break
         }
+    }
+
+    /// Puts a base in the place of what it stands for, in a commit of its own.
+    mutating func carryOut(_ base: LogBase, droppedAt time: Timestamp) throws(EventLogError) {
+        try log.enter(base, droppedAt: time.microseconds)
+        isCheckpointGone = true
     }
 
     /// Removes some of what is archived, in a commit of its own.

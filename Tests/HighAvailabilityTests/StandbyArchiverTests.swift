@@ -1,4 +1,5 @@
 // Starts nothing: a node in this process follows a leader that the test plays, over loopback.
+import Conductor
 import EventLog
 import Foundation
 import Harness
@@ -14,7 +15,7 @@ import Testing
 
 @testable import HighAvailability
 
-@Suite("A node that follows archives what its log says is archived")
+@Suite("A node that follows archives what its log says is archived, and drops what is acknowledged")
 struct StandbyArchiverTests {
     @Test("What was archived before and while it follows, to the same ends, and its data file keeps the rest")
     func follows() async throws {
@@ -78,6 +79,157 @@ struct StandbyArchiverTests {
         }
     }
 
+    @Test("What its log says is dropped is dropped when that is acknowledged, and to the same state")
+    func drops() async throws {
+        try await Harness.withTemporaryDirectory { directory in
+            let ports = try freePorts(count: 2)
+            var recorder = try Recorder("\(directory)/leader")
+            try recorder.fill(100)
+            try recorder.noteArchived(upTo: 40)
+            try recorder.noteArchived(upTo: 80)
+            let drop = try recorder.noteDropped(upTo: 40)
+            let leader = try PlayedLeader(recorder.log, epoch: 1, listen: ports[0], peer: ports[1])
+            let node = try makeNode(
+                "\(directory)/node", listen: ports[1], peer: ports[0], lines: LogLines(level: .info))
+            try await withRunning({ try await node.run() }) {
+                try await withRunning({ try await leader.run() }) {
+                    try await eventually("it has archived as much") { try node.ends == [40, 80] }
+                    leader.acknowledge(upTo: drop.position - 1)
+                    try recorder.fill(1)
+                    leader.ship()
+                    try await eventually("it has all") { node.position == recorder.log.head.position }
+                    #expect(try node.log.droppedPart() == nil)
+                    leader.acknowledge(upTo: drop.position)
+                    try await eventually("it has dropped it") { try node.ends == [80] }
+                }
+            }
+            let part = try #require(try node.log.droppedPart())
+            #expect(part.lastPosition == 40 && part.time == drop.time.microseconds)
+            let state = try #require(try node.log.readBase())
+            #expect(LogBase(state: state, firstSeal: part.firstSeal).digest == drop.event.baseDigest)
+            #expect(try node.log.checkpointPosition() > 80)
+            let files = try FileManager.default.contentsOfDirectory(atPath: node.log.archiveDirectory)
+            #expect(files.count == 1, "\(files)")
+            #expect(try Replay(of: node.log, verifyingSeals: true).table.position == recorder.table.position)
+        }
+    }
+
+    @Test("A drop that it was killed before it carried out it carries out when it follows again")
+    func restartedDrop() async throws {
+        try await Harness.withTemporaryDirectory { directory in
+            let ports = try freePorts(count: 2)
+            var recorder = try Recorder("\(directory)/leader")
+            try recorder.fill(60)
+            try recorder.noteArchived(upTo: 40)
+            let drop = try recorder.noteDropped(upTo: 40)
+            try recorder.fill(5)
+            do {
+                // All of it stored, and nothing done of what it says.
+                let log = try EventLog(
+                    directory: "\(directory)/node", access: .write, mapByteCount: 1 << 30)
+                for batch in try recorder.log.travellingBatches(after: 0, byteMax: 1 << 20).batches {
+                    try log.append(travelling: TravellingBatch(bytes: batch.bytes))
+                }
+            }
+            let key = try MasterKey(file: "\(directory)/node/master.key", mayCreate: true)
+            let leader = try PlayedLeader(
+                recorder.log, epoch: 1, listen: ports[0], peer: ports[1], masterKey: key.bytes)
+            let node = try makeNode(
+                "\(directory)/node", listen: ports[1], peer: ports[0], lines: LogLines(level: .info))
+            try await withRunning({ try await node.run() }) {
+                try await eventually("it has archived what is owed") { try node.ends == [40] }
+                try await withRunning({ try await leader.run() }) {
+                    try recorder.fill(1)
+                    leader.ship()
+                    try await eventually("it follows") { node.position == recorder.log.head.position }
+                    #expect(try node.log.droppedPart() == nil)
+                    leader.acknowledge(upTo: recorder.log.head.position)
+                    try await eventually("it has dropped it") {
+                        try node.log.droppedPart()?.time == drop.time.microseconds
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("What does not fit stays and is told once; the next drop that fits takes it along")
+    func unfit() async throws {
+        try await Harness.withTemporaryDirectory { directory in
+            let ports = try freePorts(count: 2)
+            var recorder = try Recorder("\(directory)/leader")
+            try recorder.fill(100)
+            try recorder.noteArchived(upTo: 50)
+            try recorder.noteArchived(upTo: 80)
+            let elsewhere = try recorder.noteDropped(upTo: 40)
+            let otherState = try recorder.noteDropped(upTo: 50) { $0.baseDigest[0] ^= 1 }
+            let leader = try PlayedLeader(recorder.log, epoch: 1, listen: ports[0], peer: ports[1])
+            let lines = LogLines(level: .info)
+            let node = try makeNode("\(directory)/node", listen: ports[1], peer: ports[0], lines: lines)
+            try await withRunning({ try await node.run() }) {
+                try await withRunning({ try await leader.run() }) {
+                    try await eventually("it has archived as much") { try node.ends == [50, 80] }
+                    leader.acknowledge(upTo: elsewhere.position)
+                    try await eventually("it says why not") {
+                        lines.count("no segment of this log ends at position 40") == 1
+                    }
+                    leader.acknowledge(upTo: otherState.position)
+                    try await eventually("it says why not there, either") {
+                        lines.count("is not what the pair's leader") == 1
+                    }
+                    #expect(try node.ends == [50, 80])
+                    let drop = try recorder.noteDropped(upTo: 80)
+                    leader.ship()
+                    try await eventually("it has all") { node.position == drop.position }
+                    leader.acknowledge(upTo: drop.position)
+                    try await eventually("it has dropped all") {
+                        try node.log.droppedPart()?.lastPosition == 80
+                    }
+                    #expect(lines.count("does not archive or drop") == 2, "\(lines.all)")
+                }
+            }
+        }
+    }
+
+    @Test("What was cut is not dropped, whatever is acknowledged behind it")
+    func cut() async throws {
+        try await Harness.withTemporaryDirectory { directory in
+            let ports = try freePorts(count: 2)
+            var (lost, kept) = (try Recorder("\(directory)/lost"), try Recorder("\(directory)/kept"))
+            func begin(_ recorder: inout Recorder) throws {
+                try recorder.fill(100)
+                try recorder.noteArchived(upTo: 40)
+                try recorder.noteArchived(upTo: 80)
+            }
+            try begin(&lost)
+            try begin(&kept)
+            let forgotten = try lost.noteDropped(upTo: 40)
+            try kept.fill(20)
+            let node = try makeNode(
+                "\(directory)/node", listen: ports[1], peer: ports[0], lines: LogLines(level: .info))
+            try await withRunning({ try await node.run() }) {
+                let first = try PlayedLeader(lost.log, epoch: 1, listen: ports[0], peer: ports[1])
+                try await withRunning({ try await first.run() }) {
+                    try await eventually("it has all") { node.position == forgotten.position }
+                    try await eventually("it has archived as much") { try node.ends == [40, 80] }
+                }
+                let second = try PlayedLeader(kept.log, epoch: 2, listen: ports[0], peer: ports[1])
+                try await withRunning({ try await second.run() }) {
+                    try await eventually("it has the other's") { node.position == kept.log.head.position }
+                    second.acknowledge(upTo: kept.log.head.position)
+                    let drop = try kept.noteDropped(upTo: 40)
+                    second.ship()
+                    try await eventually("it has all") { node.position == drop.position }
+                    #expect(try node.log.droppedPart() == nil)
+                    second.acknowledge(upTo: drop.position)
+                    try await eventually("it drops what this one says") {
+                        try node.log.droppedPart()?.time == drop.time.microseconds
+                    }
+                    #expect(drop.time != forgotten.time)
+                }
+            }
+        }
+    }
+
     @Test("Only one archives at a time; whoever comes second waits, and loses nothing")
     func turns() async throws {
         try await Harness.withTemporaryDirectory { directory in
@@ -129,6 +281,28 @@ extension Recorder {
                     lastSeal: try log.head(at: end).seal.bytes,
                     batchByteCount: 1, fileByteCount: 1, actor: Actor(userName: "ada"))))
         try commit()
+    }
+}
+
+extension Recorder {
+    /// Says that a leader has dropped so much.
+    fileprivate mutating func noteDropped(
+        upTo end: UInt64, _ change: (inout LogDropped) -> Void = { _ in }
+    ) throws -> ToldDrop {
+        var state = try Replay(of: log, upTo: end).table
+        state.forgetHistory(upTo: end)
+        let seal = try log.head(at: end).seal
+        let base = LogBase(state: state.checkpoint(seal: seal), firstSeal: try log.firstSeal())
+        var dropped = LogDropped(
+            firstPosition: 1, lastPosition: end, segmentCount: 1, fileByteCount: 1, lastSeal: seal.bytes,
+            firstSeal: base.firstSeal.bytes, baseDigest: base.digest, actor: Actor(userName: "ada"))
+        change(&dropped)
+        try run(.noteDropped(dropped))
+        try commit()
+        let placed = PlacedEvent(
+            position: log.head.position, time: Timestamp(microseconds: log.head.time), stream: 0,
+            event: .logDropped(dropped))
+        return try #require(ToldDrop(placed))
     }
 }
 

@@ -1,4 +1,3 @@
-import EventLog
 import PairProtocol
 
 /// What a node's log thread is asked to do.
@@ -15,8 +14,10 @@ enum LogJob: Sendable {
     case compare(Session, question: UInt64, [Mark])
     /// Send stored batches behind a position.
     case ship(Session, after: UInt64)
-    /// Enter a segment that was written of what the log says is archived.
-    case enter(SegmentHeader)
+    /// Enter a segment, or what stands for dropped events, that was made of what the log said then.
+    case enter(StandbyArchiver.Work, generation: Int)
+    /// Look whether anything is to be archived or dropped.
+    case lookAround
     /// Keep what was seen of etcd.
     case remember(EtcdMemory)
 
@@ -24,7 +25,7 @@ enum LogJob: Sendable {
     var isWrite: Bool {
         switch self {
         case .store, .begin, .cut: true
-        case .collect, .compare, .ship, .enter, .remember: false
+        case .collect, .compare, .ship, .enter, .lookAround, .remember: false
         }
     }
 }

@@ -37,6 +37,8 @@ extension RunningNode {
         var vaultRevision: UInt64?
         /// Whether the data file may hold batches that a segment holds: at the start nobody knows.
         var hasLeftovers = true
+        /// A conductor has written since this node followed last.
+        var hasLed = false
         /// The last failure that was told.
         var told: String?
     }
@@ -57,8 +59,8 @@ extension RunningNode {
         do throws(PairFault) {
             switch job {
             case .store(let batches): try store(batches, &desk)
-            case .begin(let epoch): try begin(epoch)
-            case .cut(let mark): try cut(to: mark)
+            case .begin(let epoch): try begin(epoch, &desk)
+            case .cut(let mark): try cut(to: mark, &desk)
             case .collect(let question, let low, let high):
                 let marks = try asking { () throws(EventLogError) in try log.marks(above: low, upTo: high) }
                 give(.collected(question: question, marks.map { Mark($0) }))
@@ -68,7 +70,9 @@ extension RunningNode {
                 }
                 link.send(.common(session, question: question, common.map { Mark($0) }))
             case .ship(let session, let position): try ship(session, after: position, &desk)
-            case .enter(let segment): enter(segment, &desk)
+            case .enter(let work, let generation): enter(work, generation, &desk)
+            // As after each job.
+            case .lookAround: break
             case .remember(let memory):
                 try asking { () throws(EventLogError) in
                     try log.store(pairMemory: PairMemory(pair: configuration.pair, memory).bytes)
@@ -100,6 +104,7 @@ extension RunningNode {
         let before = log.head.position
         // Only what can be folded is stored: a log that cannot be replayed would never start again.
         try asking(fold)
+        if desk.hasLed { lookAnew(&desk) }
         let batches = try opened(shipped)
         let takesOver = try takeOverMasterKey(for: batches)
         let head: Head
@@ -121,6 +126,12 @@ extension RunningNode {
         if head.position >= desk.nextCheckpoint { storeCheckpoint(&desk) }
     }
 
+    /// What the log tells of the archive is not what was told before.
+    private func lookAnew(_ desk: inout LogDesk) {
+        desk.hasLed = false
+        archiver.lookAnew(after: table.withLock { $0.lastPosition(inStream: 0) })
+    }
+
     private func opened(_ shipped: [ShippedBatch]) throws(PairFault) -> [TravellingBatch] {
         var batches: [TravellingBatch] = []
         do throws(TravelError) {
@@ -129,7 +140,7 @@ extension RunningNode {
         return batches
     }
 
-    private func cut(to mark: Mark) throws(PairFault) {
+    private func cut(to mark: Mark, _ desk: inout LogDesk) throws(PairFault) {
         let before = log.head
         guard mark.position > 0 || before.position == 0 || wasInPair else {
             throw PairFault(
@@ -142,6 +153,7 @@ extension RunningNode {
             metadata: ["after": "\(mark.position)", "up_to": "\(before.position)", "file": "\(file ?? "")"])
         table.withLock { if $0.position > mark.position { $0 = VIMTable() } }
         try asking(fold)
+        lookAnew(&desk)
         finishWrite(.cut(Mark(log.head)))
     }
 
@@ -194,8 +206,9 @@ extension RunningNode {
     }
 
     /// Makes the conductor of an epoch: its first batch is the epoch's (rule 3).
-    private func begin(_ epoch: UInt64) throws(PairFault) {
+    private func begin(_ epoch: UInt64, _ desk: inout LogDesk) throws(PairFault) {
         archiver.giveUp()
+        desk.hasLed = true
         try asking(fold)
         let conductor: Conductor
         do throws(StartFault) {

@@ -1,23 +1,29 @@
-import EventLog
-import Projections
+import Conductor
 import Registry
 
-/// What a node's log says is archived and its own archive lacks.
+/// What a node's log says is archived or dropped, and is not so here.
 struct OwedArchiving: Sendable {
     /// Ends of archived ranges, ascending; some may lie within the archive.
     private var ends: [UInt64] = []
+    /// In the order in which they were told; some may be carried out.
+    private var drops: [ToldDrop] = []
 
-    var isEmpty: Bool { ends.isEmpty }
+    /// Whether there may be something to do, where so much is acknowledged.
+    func isDue(acknowledged: UInt64) -> Bool {
+        !ends.isEmpty || drops.contains { $0.position <= acknowledged }
+    }
 
     /// Takes note of what events of the log say.
     mutating func take(_ events: [PlacedEvent]) {
         for placed in events {
+            if let drop = ToldDrop(placed), !drops.contains(drop) { drops.append(drop) }
             guard case .logArchived(let archived) = placed.event, archived.lastPosition < placed.position,
                 !ends.contains(archived.lastPosition)
             else { continue }
             ends.append(archived.lastPosition)
         }
         ends.sort()
+        drops.sort { $0.position < $1.position }
     }
 
     /// Where the next segments are to end; nil if the archive, which ends there, lacks nothing.
@@ -29,35 +35,13 @@ struct OwedArchiving: Sendable {
     /// Nothing can be archived up to there.
     mutating func forget(_ end: UInt64) { ends.removeAll { $0 == end } }
 
-    /// The conductor's own events of a log, from one of them back to what is archived, newest first.
-    ///
-    /// They are a chain, so that all others are passed over.
-    static func conductorEvents(
-        in log: EventLog, backFrom last: UInt64, unless isGivenUp: () -> Bool
-    ) throws(EventLogError) -> [PlacedEvent] {
-        let archivedEnd = try log.archivedEnd()
-        var found: [PlacedEvent] = []
-        var next = last
-        while next > archivedEnd, !isGivenUp() {
-            var previous: UInt64 = 0
-            do throws(ReadError<ProjectionFault>) {
-                try log.readEvents(from: next) { (event) throws(ProjectionFault) -> Bool in
-                    guard event.position == next, event.envelope.stream == 0 else { return false }
-                    previous = event.envelope.previousInStream
-                    guard event.envelope.type != EventType.vimStatusReported.rawValue else { return false }
-                    do throws(PayloadFault) { found.append(try PlacedEvent(event)) } catch {
-                        throw ProjectionFault(position: next, error)
-                    }
-                    return false
-                }
-            } catch {
-                switch error {
-                case .log(let error): throw error
-                case .body(let fault): throw fault.error(in: log)
-                }
-            }
-            next = previous
-        }
-        return found
+    /// What is to be dropped: of what is told and acknowledged the last, which takes all before it along; nil
+    /// if nothing is to be, behind what is dropped already.
+    mutating func nextDrop(behind droppedEnd: UInt64, acknowledged: UInt64) -> ToldDrop? {
+        drops.removeAll { $0.event.lastPosition <= droppedEnd }
+        return drops.last { $0.position <= acknowledged }
     }
+
+    /// It cannot be carried out here.
+    mutating func forget(_ drop: ToldDrop) { drops.removeAll { $0 == drop } }
 }

@@ -155,6 +155,9 @@ extension RunningNode {
         inlet.node.withLock { $0 = nil }
         conductor?.abandon()
         await conductor?.stop()
+        let dropping = dropping.withLock { $0.take() }
+        dropping?.cancel()
+        await dropping?.value
         bell.ring()
         await withCheckedContinuation { continuation in
             // A thread waits for the thread, so that no cooperative one blocks.

@@ -68,6 +68,8 @@ public final class RunningNode: Sendable {
     let enclosure: OwnEnclosure
     let giver: CopyGiver
     let archiver: StandbyArchiver
+    /// What this node has to drop when it begins to lead.
+    let dropping = Mutex<Task<Void, Never>?>(nil)
     let inlet: Inlet
     private let roleChanges: AsyncStream<NodeRole>.Continuation
     /// What this node is, whenever that changes; for one consumer.
@@ -180,6 +182,9 @@ public final class RunningNode: Sendable {
             state.settlingCount += 1
             settle(&state, &inputs)
         case .acknowledge(let position): state.conductor?.acknowledge(upTo: position)
+        case .learn(let position):
+            archiver.learn(acknowledged: position)
+            order(.lookAround, &state)
         case .serve(let epoch):
             guard let conductor = state.conductor else { break }
             state.isServing = true
@@ -189,6 +194,9 @@ public final class RunningNode: Sendable {
             table.withLock { $0 = VIMTable() }
             logger.notice("leads the pair", metadata: ["epoch": "\(epoch)"])
             roleChanges.yield(.leading(conductor))
+            dropping.withLock {
+                $0 = Task { [logger] in await conductor.carryOutToldDrop(logger: logger) }
+            }
         // The conductor, which is told by the same failure, takes it back.
         case .drop: break
         case .stepDown(let reason): stepDown(reason, &state)

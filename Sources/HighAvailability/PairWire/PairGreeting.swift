@@ -3,7 +3,7 @@ public import PairProtocol
 /// What a node says first on a connection, and its peer answers with.
 public struct PairGreeting: Hashable, Sendable {
     /// The versions of the wire that this build speaks.
-    public static let spokenVersions: ClosedRange<UInt16> = 1...3
+    public static let spokenVersions: ClosedRange<UInt16> = 1...4
 
     /// The pair that the node belongs to; nodes of different pairs refuse each other.
     public var pairName: String
