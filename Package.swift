@@ -259,7 +259,7 @@ let package = Package(
             "HighAvailabilityTests",
             [
                 "HighAvailability", "PairProtocol", "PairWire", "EtcdClient", "Conductor", "EventLog",
-                "Projections", "Registry", "Identity", "Harness", "Recording", "Samples", logging,
+                "Projections", "Registry", "Identity", "LMDB", "Harness", "Recording", "Samples", logging,
             ]),
         tests("SimulationTests", ["PairProtocol", "Simulation"]),
         tests(
@@ -280,7 +280,7 @@ let package = Package(
         tests("HouseTests", []),
         tests(
             "IntegrationTests",
-            ["Harness", "ClientHistory", "OsloMessaging", "AMQP", "Encodings", logging]),
+            ["Harness", "ClientHistory", "EventLog", "OsloMessaging", "AMQP", "Encodings", logging]),
         tests(
             "FaultTests",
             ["Harness", "Recording", "Registry", "EventLog", "Projections", "Conductor", "Backups", logging]),

@@ -76,20 +76,22 @@ struct StoredBase: Sendable {
         }
     }
 
-    /// What the log's own last word on it says of a base; nil if they agree.
-    static func damage(of base: StoredBase?, saidBy noted: NotedDrop?) -> Damage? {
-        switch (base, noted) {
-        case (nil, nil): nil
-        case (nil, let noted?):
-            Damage(
-                at: noted.position, "log.dropped names a base that stands for what was dropped: it is gone")
-        case (let base?, nil):
-            Damage(at: base.position, "no log.dropped says that what is missing up to here was dropped")
-        case (let base?, let noted?):
-            base.isMeant(by: noted)
-                ? nil : Damage(at: noted.position, "the base is not the one that log.dropped names")
+    /// What is wrong with a base by what the log itself says of drops; nil if nothing is.
+    ///
+    /// It need not be the one of the last drop: a node of a pair carries a drop out after it has taken the
+    /// event in, and where it has not, the events that the event names are all there, or found missing.
+    static func damage(of base: StoredBase?, saidBy drops: [NotedDrop]) -> Damage? {
+        guard let base, base.drop(among: drops) == nil else { return nil }
+        guard let last = drops.last else {
+            return Damage(
+                at: base.position, "no log.dropped says that what is missing up to here was dropped")
         }
+        let named = drops.last { $0.event.lastPosition == base.position } ?? last
+        return Damage(at: named.position, "the base is not the one that log.dropped names")
     }
+
+    /// The event that tells of it; nil if none does.
+    func drop(among drops: [NotedDrop]) -> NotedDrop? { drops.last(where: isMeant) }
 
     private func isMeant(by noted: NotedDrop) -> Bool {
         noted.event.lastPosition == position && noted.event.baseDigest == digest && noted.time == time

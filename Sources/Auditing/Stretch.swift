@@ -23,8 +23,8 @@ struct Stretch: Sendable {
     var batchCount: UInt64 = 0
     var eventCount: UInt64 = 0
     var byteCount: UInt64 = 0
-    /// The last event that says that something was dropped.
-    var drop: NotedDrop?
+    /// The events that say that something was dropped.
+    var drops: [NotedDrop] = []
     /// Why the stretch was not read to its end.
     var damage: Damage?
 }

@@ -244,7 +244,7 @@ struct StretchAudit {
             return
         }
         if case .logDropped(let dropped) = event {
-            stretch.drop = NotedDrop(position: position, time: time, event: dropped)
+            stretch.drops.append(NotedDrop(position: position, time: time, event: dropped))
         }
         let place = streams[Int(stream)]
         if place.claim != 0 {

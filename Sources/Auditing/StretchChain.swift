@@ -10,8 +10,8 @@ struct StretchChain {
     private(set) var batchCount: UInt64 = 0
     private(set) var eventCount: UInt64 = 0
     private(set) var byteCount: UInt64 = 0
-    /// The last event that says that something was dropped.
-    private(set) var drop: NotedDrop?
+    /// The events that say that something was dropped.
+    private(set) var drops: [NotedDrop] = []
     private var lastPositions: [UInt64] = [0]
     /// What the events make of the VIMs.
     private(set) var table = VIMTable()
@@ -66,7 +66,7 @@ struct StretchChain {
                 (position, seal) = (stretch.lastPosition, stretch.lastSeal)
                 (time, epoch) = (stretch.lastTime, stretch.lastEpoch)
             }
-            if let noted = stretch.drop { drop = noted }
+            drops += stretch.drops
             batchCount += stretch.batchCount
             eventCount += stretch.eventCount
             byteCount += stretch.byteCount

@@ -131,8 +131,8 @@ public struct Verifier: Sendable {
         report.streamCount = chain.streamCount
         report.head = Head(
             position: chain.position, seal: chain.seal.seal ?? .none, time: chain.time, epoch: chain.epoch)
-        report.damage = damage ?? StoredBase.damage(of: base, saidBy: chain.drop)
-        if let base, let drop = chain.drop {
+        report.damage = damage ?? StoredBase.damage(of: base, saidBy: chain.drops)
+        if let base, let drop = base.drop(among: chain.drops) {
             report.dropped = Dropped(
                 lastPosition: base.position, segmentCount: base.segmentCount, time: base.time,
                 eventPosition: drop.position)

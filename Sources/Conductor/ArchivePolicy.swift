@@ -46,7 +46,9 @@ extension Conductor {
                 case .wait(let duration): pause = duration
                 case .archive(let time):
                     let report = try await archive(before: time, actor: actor)
-                    logger.info("archived what is old", metadata: report.metadata)
+                    if report.segmentCount > 0 {
+                        logger.info("archived what is old", metadata: report.metadata)
+                    }
                 }
                 fault = nil
             } catch {

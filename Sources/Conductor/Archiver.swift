@@ -26,22 +26,23 @@ public struct ArchiveReport: Hashable, Codable, Sendable {
 /// through it.
 final class Archiver: Sendable {
     let pipeline: CommitPipeline
-    private let isAtWork = Atomic<Bool>(false)
 
     init(pipeline: CommitPipeline) { self.pipeline = pipeline }
 
-    /// Archives every batch up to the last one before a time.
+    /// Archives every batch up to the last one before a time; in a pair, only what was acknowledged, and the
+    /// last batch of that stays: whatever is cut from either log lies behind it.
     ///
     /// - Parameter progress: told the last position read, and the last one to read, on another thread.
     func archive(
         _ log: EventLog, before time: Timestamp, actor: Actor,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void
     ) async throws(CommandFailure) -> ArchiveReport {
-        try begin()
-        defer { end() }
+        try begin(on: log)
+        defer { log.endArchiving() }
         var report = ArchiveReport()
-        let end = try stored { () throws(EventLogError) in try log.lastHotPosition(before: time.microseconds)
+        var end = try stored { () throws(EventLogError) in try log.lastHotPosition(before: time.microseconds)
         }
+        if pipeline.isPaired { end = min(end, max(pipeline.read { $0.position }, 1) - 1) }
         let isCancelled = Flag()
         while let segment = try await Archiver.writeSegment(of: log, upTo: end, unless: isCancelled, progress)
         {
@@ -57,13 +58,11 @@ final class Archiver: Sendable {
     }
 
     /// Archives and drops one at a time.
-    func begin() throws(CommandFailure) {
-        guard !isAtWork.exchange(true, ordering: .acquiring) else {
+    func begin(on log: EventLog) throws(CommandFailure) {
+        guard log.beginArchiving() else {
             throw .notStored("another archiving is under way: wait until it is done")
         }
     }
-
-    func end() { isAtWork.store(false, ordering: .releasing) }
 
     func stored<Result>(
         _ body: () throws(EventLogError) -> Result

@@ -4,8 +4,8 @@ public import Projections
 import Synchronization
 import Threads
 
-/// Stores checkpoints for a thread that others wait for: makes one on a thread of its own, and puts it into the
-/// file a portion at a time.
+/// Stores checkpoints for a thread that others wait for: makes one on a thread of its own, and puts it into
+/// the file a portion at a time.
 ///
 /// Touched by the log's writer thread alone.
 public struct CheckpointWriter: Sendable {
@@ -15,7 +15,7 @@ public struct CheckpointWriter: Sendable {
     private var draft: CheckpointDraft?
     /// The position of the stored checkpoint; 0 if there is none.
     public private(set) var storedPosition: UInt64
-    /// The position of the last one that was begun: it is disposable, and not tried again at once if it fails.
+    /// The position of the last one that was begun: one that fails is not tried again at once.
     public private(set) var triedPosition: UInt64
 
     /// For a log that is open for writing.
@@ -63,15 +63,18 @@ public struct CheckpointWriter: Sendable {
         } catch { warn(of: error) }
     }
 
-    /// The stored one is gone: dropped events took it with them, or a cut.
-    public mutating func forget() {
-        giveUp()
-        storedPosition = 0
-    }
-
-    private mutating func giveUp() {
+    /// Gives up what was begun.
+    public mutating func giveUp() {
         maker.giveUp()
         draft = nil
+    }
+
+    /// The same, and asks the log what is stored: another one may have written there, or dropped events, or a
+    /// cut, have taken it with them.
+    public mutating func lookAnew() {
+        giveUp()
+        storedPosition = (try? log.checkpointPosition()) ?? 0
+        triedPosition = storedPosition
     }
 
     private func warn(of error: EventLogError) {

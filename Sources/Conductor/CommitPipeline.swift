@@ -20,8 +20,17 @@ final class CommitPipeline: Sendable {
     /// takes off the writer.
     static let helpedCount = 256
 
+    /// A base to put in the place of what the pair has dropped, and who waits for it.
+    private struct Errand: Sendable {
+        let base: LogBase
+        let time: Timestamp
+        let reply: @Sendable (Result<Void, CommandFailure>) -> Void
+    }
+
     private struct Queue: Sendable {
         var submissions: [Submission] = []
+        /// What the writer is to do between two batches.
+        var errands: [Errand] = []
         var isStopping = false
         /// The writer sleeps, or is about to: whoever leaves it work rings.
         var isWriterAsleep = false
@@ -110,25 +119,25 @@ final class CommitPipeline: Sendable {
     /// Takes a command and returns at once; replies on a thread of the pipeline when its events are durable.
     func submit(_ command: Command, with enclosure: Enclosure? = nil, reply: @escaping CommandReply) {
         let isTaken = enqueue {
-            $0.append(Submission(command: command, enclosure: enclosure, reply: reply))
+            $0.submissions.append(Submission(command: command, enclosure: enclosure, reply: reply))
         }
         if !isTaken { reply(.failure(whyStopped)) }
     }
 
     /// Takes commands that came together: nothing comes in between, and nobody is rung twice.
     func submit(_ submissions: [Submission]) {
-        let isTaken = enqueue { $0 += submissions }
+        let isTaken = enqueue { $0.submissions += submissions }
         if !isTaken { for submission in submissions { submission.reply(.failure(whyStopped)) } }
     }
 
     private var whyStopped: CommandFailure { isAbandoned.load(ordering: .acquiring) ? .notLeading : .stopped }
 
     /// Lets the body add to the queue, and rings for it; false, and nothing done, if the pipeline stops.
-    private func enqueue(_ add: (inout [Submission]) -> Void) -> Bool {
+    private func enqueue(_ add: (inout Queue) -> Void) -> Bool {
         let (isStopping, wakesWriter, wakesHelper) = queue.withLock { queue in
             guard !queue.isStopping else { return (true, false, false) }
             let countBefore = queue.submissions.count
-            add(&queue.submissions)
+            add(&queue)
             let wakesWriter = queue.isWriterAsleep
             queue.isWriterAsleep = false
             let helped = CommitPipeline.helpedCount
@@ -162,6 +171,18 @@ final class CommitPipeline: Sendable {
             if isTaken { writerBell.ring() } else { continuation.resume() }
         }
     }
+
+    /// Puts a base in the place of what it stands for; resumes when that is durable.
+    func carryOut(_ base: LogBase, droppedAt time: Timestamp) async throws(CommandFailure) {
+        let result = await withCheckedContinuation { continuation in
+            let errand = Errand(base: base, time: time) { continuation.resume(returning: $0) }
+            if !enqueue({ $0.errands.append(errand) }) { errand.reply(.failure(whyStopped)) }
+        }
+        try result.get()
+    }
+
+    /// Whether nobody is let in any more.
+    var isOver: Bool { queue.withLock { $0.isStopping } }
 
     /// Lets nobody else in; what waits is still committed, then the threads end.
     func stop() {
@@ -229,6 +250,7 @@ extension CommitPipeline {
             if writer.isCheckpointDue(isStopping: false) { beginCheckpoint(with: &writer) }
             heedWishes(with: &writer)
         }
+        runErrands(with: &writer)
         finish()
         let isAbandoned = isAbandoned.load(ordering: .acquiring)
         if !isAbandoned, writer.isCheckpointDue(isStopping: true) { storeCheckpoint(with: &writer) }
@@ -240,6 +262,7 @@ extension CommitPipeline {
     /// Time that would be waited for is used for the writer's chores.
     private func nextBatch(from desk: SharedDesk, _ writer: inout LogWriter) -> GatheredBatch? {
         while true {
+            runErrands(with: &writer)
             // Whoever is answered may be back at once with the next command, so few are answered first, and
             // many by the helper: while the next batch is stored, or the writer stays free for what comes.
             let isHelped = conveyor.withLock {
@@ -249,15 +272,30 @@ extension CommitPipeline {
             let gathered = closeBatch(from: desk)
             if isHelped { helperBell.ring() }
             if let gathered { return gathered }
-            let isStopping = queue.withLock { queue in
+            let (isStopping, hasErrands) = queue.withLock { queue in
                 queue.isWriterAsleep = true
-                return queue.isStopping
+                return (queue.isStopping, !queue.errands.isEmpty)
             }
             // Once more, now that whoever leaves work here rings: the helper may have gathered meanwhile.
             if let gathered = closeBatch(from: desk) { return gathered }
             if isStopping { return nil }
+            if hasErrands { continue }
             if writer.hasChores { writer.doChore() } else { writerBell.wait() }
             heedWishes(with: &writer)
+        }
+    }
+
+    private func runErrands(with writer: inout LogWriter) {
+        let errands = queue.withLock { queue in
+            defer { queue.errands = [] }
+            return queue.errands
+        }
+        for errand in errands {
+            do throws(EventLogError) {
+                try writer.carryOut(errand.base, droppedAt: errand.time)
+                beginCheckpoint(with: &writer)
+                errand.reply(.success(()))
+            } catch { errand.reply(.failure(.notStored(error.sentence))) }
         }
     }
 

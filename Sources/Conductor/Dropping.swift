@@ -24,15 +24,16 @@ extension Archiver {
     /// Destroys the segments that end at or before a position.
     ///
     /// First everything that goes is replayed, its seals verified, to the state that it led to; then one
-    /// commit puts that state in its place, with the event that says so; only then files are removed.
+    /// commit puts that state in its place, with the event that says so; only then files are removed. In a
+    /// pair the event comes first, and when it is acknowledged the rest (``ToldDrop``).
     ///
     /// - Parameter progress: told the last position replayed, and the last one to replay, on another thread.
     func drop(
         _ log: EventLog, upTo end: UInt64, actor: Actor,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void
     ) async throws(CommandFailure) -> DropReport {
-        try begin()
-        defer { self.end() }
+        try begin(on: log)
+        defer { log.endArchiving() }
         var report = DropReport()
         let segments = try stored { () throws(EventLogError) in try log.droppableSegments(upTo: end) }
         if let first = segments.first, let last = segments.last {
@@ -45,7 +46,13 @@ extension Archiver {
                 segmentCount: UInt64(segments.count), fileByteCount: report.fileByteCount,
                 lastSeal: last.lastSeal.bytes, firstSeal: base.firstSeal.bytes, baseDigest: base.digest,
                 actor: actor)
-            _ = try await pipeline.submit(.noteDropped(dropped), with: .archive(.drops(base)))
+            if pipeline.isPaired {
+                let before = pipeline.read { $0.position }
+                _ = try await pipeline.submit(.noteDropped(dropped))
+                try await carryOut(dropped, by: base, toldBehind: before, on: log)
+            } else {
+                _ = try await pipeline.submit(.noteDropped(dropped), with: .archive(.drops(base)))
+            }
             // It is done whatever becomes of the files: nobody refers to them any more.
             report.leftFileCount = (try? log.removeDroppedFiles()) ?? segments.count
         }
@@ -61,23 +68,68 @@ extension Archiver {
         let isCancelled = Flag()
         let result = await lend(log, unless: isCancelled) { log in
             Result { () throws(CommandFailure) in
-                var table: VIMTable
-                let firstSeal: Seal
-                do throws(ReadError<ProjectionFault>) {
-                    table = try Replay(
-                        of: log, upTo: last.lastPosition, verifyingSeals: true,
-                        progress: { progress($0.position, $0.end) }, isCancelled: { isCancelled.isRaised }
-                    ).table
-                    do throws(EventLogError) { firstSeal = try log.firstSeal() } catch { throw .log(error) }
-                } catch { throw failure(error) }
-                guard table.position == last.lastPosition else {
-                    throw .notStored("the dropping was interrupted: nothing was dropped")
-                }
-                table.forgetHistory(upTo: last.lastPosition)
-                return LogBase(state: table.checkpoint(seal: last.lastSeal), firstSeal: firstSeal)
+                try makeBase(of: log, upTo: last, progress, unless: { isCancelled.isRaised })
             }
         }
-        return try result.get()
+        guard let base = try result.get() else {
+            throw .notStored("the dropping was interrupted: nothing was dropped")
+        }
+        return base
+    }
+
+    /// The same on the calling thread; nil if it was given up.
+    static func makeBase(
+        of log: EventLog, upTo last: SegmentHeader, _ progress: @escaping (UInt64, UInt64) -> Void,
+        unless isGivenUp: () -> Bool
+    ) throws(CommandFailure) -> LogBase? {
+        var table: VIMTable
+        let firstSeal: Seal
+        do throws(ReadError<ProjectionFault>) {
+            table = try Replay(
+                of: log, upTo: last.lastPosition, verifyingSeals: true,
+                progress: { progress($0.position, $0.end) }, isCancelled: isGivenUp
+            ).table
+            do throws(EventLogError) { firstSeal = try log.firstSeal() } catch { throw .log(error) }
+        } catch { throw failure(error) }
+        guard table.position == last.lastPosition else { return nil }
+        table.forgetHistory(upTo: last.lastPosition)
+        return LogBase(state: table.checkpoint(seal: last.lastSeal), firstSeal: firstSeal)
+    }
+
+    /// The pair has the event that tells of a drop: what it says is done here.
+    private func carryOut(
+        _ dropped: LogDropped, by base: LogBase, toldBehind start: UInt64, on log: EventLog
+    ) async throws(CommandFailure) {
+        let last = pipeline.read { $0.lastPosition(inStream: 0) }
+        let events = try stored { () throws(EventLogError) in
+            try log.conductorEvents(from: last, behind: start)
+        }
+        guard let told = events.lazy.compactMap(ToldDrop.init).first(where: { $0.event == dropped }) else {
+            preconditionFailure("an acknowledged event is not in the log")
+        }
+        try await pipeline.carryOut(base, droppedAt: told.time)
+    }
+
+    /// Carries out the last drop that the log tells of behind its archive, if it is not carried out yet: the
+    /// conductor of an epoch does so once it serves, since all that it began with is acknowledged.
+    ///
+    /// - Returns: what was dropped; nil if nothing is to do.
+    func carryOutTold(_ log: EventLog) async throws(CommandFailure) -> ToldDrop? {
+        let last = pipeline.read { $0.lastPosition(inStream: 0) }
+        let events = try stored { () throws(EventLogError) in
+            let end = try log.droppedPart()?.lastPosition ?? 0
+            return try log.conductorEvents(from: last, behind: try log.archivedEnd())
+                .compactMap(ToldDrop.init).filter { $0.event.lastPosition > end }
+        }
+        guard let told = events.first else { return nil }
+        let isCancelled = Flag()
+        let result = await Archiver.lend(log, unless: isCancelled) { log in
+            Result { () throws(CommandFailure) in try told.base(in: log, unless: { isCancelled.isRaised }) }
+        }
+        guard let base = try result.get() else { return nil }
+        try await pipeline.carryOut(base, droppedAt: told.time)
+        _ = try? log.removeDroppedFiles()
+        return told
     }
 
     private static func failure(_ error: ReadError<ProjectionFault>) -> CommandFailure {
@@ -99,10 +151,29 @@ extension Conductor {
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }
     ) async throws(CommandFailure) -> DropReport {
         guard let log = openLog else { throw .stopped }
-        guard !pipeline.isPaired else {
-            throw .notStored("events of a pair cannot be dropped yet: the other node would keep them")
-        }
         return try await archiver.drop(log, upTo: end, actor: actor, progress: progress)
+    }
+
+    /// Carries out what the log of a pair says is dropped, if the node was stopped before it could: to be
+    /// called when the epoch is acknowledged, and all that it began with.
+    public func carryOutToldDrop(logger: Logger) async {
+        guard let log = openLog else { return }
+        // What was being archived when this node began to lead is given up soon.
+        while !log.beginArchiving() {
+            do { try await Task.sleep(for: .milliseconds(200)) } catch { return }
+            if pipeline.isOver { return }
+        }
+        defer { log.endArchiving() }
+        do throws(CommandFailure) {
+            guard let drop = try await archiver.carryOutTold(log) else { return }
+            logger.notice(
+                "dropped what the pair has dropped",
+                metadata: ["dropped_end": "\(drop.event.lastPosition)", "told_at": "\(drop.position)"])
+        } catch {
+            guard !pipeline.isOver else { return }
+            logger.warning(
+                "this node does not drop what the pair has", metadata: ["reason": "\(error.sentence)"])
+        }
     }
 
     /// Does so in a log that nobody serves: as an epoch of its own, without the master key.

@@ -1,6 +1,7 @@
 import EventLog
 import Logging
 import Projections
+import Registry
 
 /// The second stage of the pipeline: brings sealed batches to the disk.
 ///
@@ -37,11 +38,20 @@ struct LogWriter {
         isFailing = false
         switch gathered.archive {
         case .enters: hasLeftovers = true
-        case .drops:
-            checkpoints.forget()
-            isCheckpointGone = true
+        case .drops: checkpointIsGone()
         case nil: break
         }
+    }
+
+    /// Puts a base in the place of what it stands for, in a commit of its own.
+    mutating func carryOut(_ base: LogBase, droppedAt time: Timestamp) throws(EventLogError) {
+        try log.enter(base, droppedAt: time.microseconds)
+        checkpointIsGone()
+    }
+
+    private mutating func checkpointIsGone() {
+        checkpoints.lookAnew()
+        isCheckpointGone = true
     }
 
     /// Whether there is something to do that nobody waits for.

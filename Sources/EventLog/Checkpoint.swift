@@ -24,8 +24,8 @@ public struct Checkpoint: Hashable, Sendable {
 /// The checkpoint's place in the file: a front of 88 bytes under the key 0, and the rows cut into pieces
 /// under the keys 1, 2, …, or 2³¹ + 1, 2³¹ + 2, ….
 ///
-/// Front, little-endian: position 8, schema 4, piece count 4 (its highest bit says where the pieces are), byte
-/// count of the rows 8, seal 32, SHA-256 of the 56 bytes before it (without that bit) and the rows 32.
+/// Front, little-endian: position 8, schema 4, piece count 4 (its highest bit says where the pieces are),
+/// byte count of the rows 8, seal 32, SHA-256 of the 56 bytes before it (without that bit) and the rows 32.
 extension EventLog {
     static let checkpointFrontByteCount = 56 + 32
 
@@ -43,6 +43,16 @@ extension EventLog {
     /// Must be called by the one writer thread, or beside no server.
     public func dropCheckpoint() throws(EventLogError) {
         try write { (transaction) throws(LMDBError) in try transaction.removeAll(in: checkpoints) }
+    }
+
+    /// The position of the stored checkpoint, without a look at its rows; 0 if there is none.
+    public func checkpointPosition() throws(EventLogError) -> UInt64 {
+        try withReader { (transaction) throws(ReadFault) in
+            do throws(LMDBError) {
+                let front = try transaction.copy(of: EventLog.key(0), in: self.checkpoints) ?? []
+                return front.count < 8 ? 0 : front.withUnsafeBytes { $0.load(at: 0) }
+            } catch { throw .library(error) }
+        }
     }
 
     /// The stored checkpoint; nil if there is none or its checksum does not hold: then replay everything.
@@ -69,7 +79,8 @@ extension EventLog {
         }
     }
 
-    /// Puts the next portion of a draft into the file, or tidies up for it or behind it; true when all is done.
+    /// Puts the next portion of a draft into the file, or tidies up for it or behind it; true when all is
+    /// done.
     ///
     /// One commit, of a megabyte at most. Must be called by the one writer thread.
     ///

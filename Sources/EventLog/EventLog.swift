@@ -98,6 +98,8 @@ public final class EventLog: Sendable {
     let vaultRevision = Atomic<UInt64>(0)
     /// Set once the device failed under a commit.
     private let deviceFault = Mutex<EventLogError?>(nil)
+    /// Somebody writes segments.
+    let isArchiving = Atomic<Bool>(false)
     private let openPath: OpenPath
     /// Whether pages of a commit are in the file that was undone.
     ///
@@ -201,10 +203,7 @@ public final class EventLog: Sendable {
             preconditionFailure("a batch is sealed before it is stored")
         }
         precondition(sealing.before == head, "a batch follows the one it was sealed behind")
-        if case .enters(let segment) = archive, try newestCommon(of: [segment.head]) == nil {
-            // It was written before the log was cut.
-            throw .cut(path: path, to: try cutPlace().position)
-        }
+        if case .enters(let segment) = archive { try checkUncut(segment) }
         let position = batch.firstPosition
         try batch.withBytes { (bytes) throws(EventLogError) in
             try write(vault: changes) { (transaction) throws(LMDBError) in
@@ -270,14 +269,6 @@ public final class EventLog: Sendable {
         MapGuard.install(
             sentence: "vedette: " + error.sentence + advice, exitCode: exitCode,
             scope: isServing ? .library : .everything)
-    }
-
-    private func enter(
-        _ segment: SegmentHeader, in transaction: borrowing WriteTransaction
-    ) throws(LMDBError) {
-        guard let segments else { throw .invalid }
-        let key = withUnsafeBytes(of: segment.firstPosition) { Array($0) }
-        try transaction.put(segment.bytes, for: key, in: segments)
     }
 
     /// Runs a write transaction: everything that is ever written goes through here.

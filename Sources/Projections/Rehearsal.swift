@@ -1,5 +1,5 @@
 public import EventLog
-import Registry
+public import Registry
 
 /// Batches that a table could take in, found out without changing it.
 ///
@@ -8,6 +8,8 @@ public struct Rehearsal {
     private var position: UInt64
     private var streamCount: Int
     private var changed: [UInt32: VIM] = [:]
+    /// The conductor's own events among them, but for reports.
+    public private(set) var conductorEvents: [PlacedEvent] = []
 
     /// Nothing was taken in beyond what the table has.
     public init(on table: borrowing VIMTable) {
@@ -56,7 +58,10 @@ public struct Rehearsal {
             throw ProjectionFault(
                 position: event.position, "a report in stream \(stream), which has no VIM")
         }
-        guard stream > 0 else { return try VIMTable.expectOutsideVIMs(placed) }
+        guard stream > 0 else {
+            try VIMTable.expectOutsideVIMs(placed)
+            return conductorEvents.append(placed)
+        }
         let before = changed[stream] ?? table.vim(ofStream: stream)
         changed[stream] = try VIMTable.outcome(of: placed, on: before)
         if before == nil { streamCount += 1 }

@@ -108,6 +108,7 @@ extension World {
         nodes[node].remembered = nil
         nodes[node].isDiskFull = false
         nodes[node].identity = LogIdentity(bytes: SIMD2(UInt64(node), random.next()))
+        nodes[node].learned = 0
         names[nodes[node].identity] = node
         tell("node \(node): its disk is lost")
         disconnect()

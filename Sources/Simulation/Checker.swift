@@ -58,6 +58,16 @@ struct Checker: Sendable {
         }
     }
 
+    /// A standby takes everything up to a position for acknowledged.
+    mutating func learn(_ position: UInt64, by node: SimulatedNode) {
+        guard let index = acknowledged.lastIndex(where: { $0.end.position == position }) else {
+            return fail("position \(position) is taken for acknowledged, and is not")
+        }
+        if !node.has(acknowledged[index].end, at: index) {
+            fail("position \(position) is taken for acknowledged by a log that has another batch there")
+        }
+    }
+
     /// Whoever stands in `insync` holds everything acknowledged.
     mutating func checkMembers(_ nodes: [SimulatedNode], insync: EtcdSnapshot.Insync?) {
         guard let insync, let last = acknowledged.last else { return }

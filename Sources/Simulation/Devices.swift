@@ -153,6 +153,9 @@ extension World {
                 break
             }
             nodes[node].log.removeAll { $0.end.position > mark.position }
+            if mark.position < nodes[node].learned {
+                checker.fail("a log is cut at \(mark.position), where more was taken for acknowledged")
+            }
             if nodes[node].end != mark { checker.fail("a log was cut where no batch of it ends") }
             tell("node \(node): its log is cut at \(mark.position)")
             checkMembers()

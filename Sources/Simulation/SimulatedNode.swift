@@ -7,6 +7,8 @@ struct SimulatedNode: Sendable {
     var log: [SimulatedBatch] = []
     var remembered: EtcdMemory?
     var hasBeenInPair = false
+    /// What it took for acknowledged, and so may have carried out for good.
+    var learned: UInt64 = 0
     var isDiskFull = false
     /// A device that failed under a commit: nothing more is stored until the next start, which finds the
     /// batch or does not.

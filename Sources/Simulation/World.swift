@@ -189,6 +189,9 @@ struct World {
             send(.common(session, question: question, common), from: node)
         case .ship(let session, let position): ship(session, after: position, from: node)
         case .acknowledge(let position): acknowledge(position, by: node)
+        case .learn(let position):
+            nodes[node].learned = position
+            checker.learn(position, by: nodes[node])
         case .serve(let epoch):
             tell("node \(node): serves epoch \(epoch)")
             nodes[node].isServing = true

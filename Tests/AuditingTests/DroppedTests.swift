@@ -96,6 +96,68 @@ struct DroppedVerifierTests {
         }
     }
 
+    @Test("A drop that is told and not carried out here is no damage, as long as all that it names is there")
+    func told() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let keys = try recordArchived(in: directory, using: &random)
+            let (first, second): (LogBase, LogBase)
+            do {
+                let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+                first = try tell(1, on: log)
+                second = try tell(2, on: log)
+            }
+            let report = try Verifier(directory: directory).run()
+            #expect(report.damage == nil && report.dropped == nil)
+            #expect(faults(in: directory, keys: keys, stretchLength: 16) == [])
+            // The earlier of the two is carried out, then the later one.
+            for (base, count) in [(first, 1), (second, 2)] {
+                try carryOut(base, in: directory)
+                let report = try Verifier(directory: directory).run()
+                #expect(report.damage == nil)
+                let dropped = try #require(report.dropped)
+                #expect(dropped.lastPosition == base.state.position && dropped.segmentCount == count)
+                #expect(dropped.eventPosition == report.head.position - UInt64(2 - count))
+                #expect(faults(in: directory, keys: keys, stretchLength: 16) == [])
+            }
+        }
+    }
+
+    @Test("Files that are gone without a base, and a base that nobody told, or of another time, are damage")
+    func untold() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withTemporaryDirectory { directory in
+            let whole = directory + "/whole"
+            _ = try recordArchived(in: whole, using: &random)
+            func damage(_ name: String, _ body: (EventLog) throws -> Void) throws -> Damage? {
+                let copy = directory + "/" + name
+                try FileManager.default.copyItem(atPath: whole, toPath: copy)
+                try body(try EventLog(directory: copy, access: .write, mapByteCount: 1 << 30))
+                return try Verifier(directory: copy).run().damage
+            }
+            let missing = try damage("missing") { log in
+                _ = try tell(1, on: log)
+                let segment = try #require(try log.archivedSegments().first)
+                try FileManager.default.removeItem(atPath: log.path(of: segment))
+            }
+            #expect(missing?.position == 1 && missing?.sentence == "it is missing")
+            let untold = try damage("untold") { log in
+                try log.enter(try base(1, of: log), droppedAt: log.head.time)
+            }
+            #expect(untold?.sentence.hasPrefix("no log.dropped says") == true, "\(untold as Any)")
+            let late = try damage("late") { log in
+                let base = try tell(1, on: log)
+                try log.enter(base, droppedAt: log.head.time + 1)
+            }
+            #expect(late?.sentence == "the base is not the one that log.dropped names")
+            let other = try damage("other") { log in
+                _ = try tell(1, on: log)
+                try log.enter(try base(2, of: log), droppedAt: log.head.time)
+            }
+            #expect(other?.sentence == "the base is not the one that log.dropped names")
+        }
+    }
+
     @Test("A drop beside a replay, or beside the auditor, makes it begin anew, and is no fault")
     func overtaken() throws {
         var random = SeededGenerator(seed: runSeed)
@@ -182,22 +244,65 @@ struct DroppedVerifierTests {
         while try log.removeArchived() {}
     }
 
+    /// A sample of which three quarters are archived in three segments.
+    private func recordArchived(
+        in directory: String, using random: inout SeededGenerator
+    ) throws -> [VIMID: [UInt8]] {
+        let keys = try recordSample(in: directory, commandCount: 400, using: &random)
+        let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+        let end = log.head.position * 3 / 4
+        try archive(log, upTo: end, eventMax: end / 3)
+        try log.write(try Replay(of: log).table.checkpoint(seal: log.head.seal))
+        return keys
+    }
+
     /// Drops so many segments; returns where they ended.
     private func drop(_ count: Int, of log: EventLog) throws -> UInt64 {
+        let base = try base(count, of: log)
+        try append(dropped(count, base), .drops(base), to: log)
+        #expect(try log.removeDroppedFiles() == 0)
+        return base.state.position
+    }
+
+    /// Says that so many segments are dropped, as a pair does before it drops them.
+    private func tell(_ count: Int, on log: EventLog) throws -> LogBase {
+        let base = try base(count, of: log)
+        try append(dropped(count, base), nil, to: log)
+        return base
+    }
+
+    /// Does what was told.
+    private func carryOut(_ base: LogBase, in directory: String) throws {
+        let log = try EventLog(directory: directory, access: .write, mapByteCount: 1 << 30)
+        var time: UInt64?
+        try log.readEvents { (event) throws(any Error) -> Bool in
+            if case .logDropped(let told) = try PlacedEvent(event).event, told.baseDigest == base.digest {
+                time = event.envelope.time
+            }
+            return true
+        }
+        try log.enter(base, droppedAt: try #require(time))
+        #expect(try log.removeDroppedFiles() == 0)
+        try log.write(try Replay(of: log).table.checkpoint(seal: log.head.seal))
+    }
+
+    /// What stands for so many segments.
+    private func base(_ count: Int, of log: EventLog) throws -> LogBase {
         let last = try log.archivedSegments()[count - 1]
         var table = try Replay(of: log, upTo: last.lastPosition).table
         table.forgetHistory(upTo: last.lastPosition)
-        let base = LogBase(state: table.checkpoint(seal: last.lastSeal), firstSeal: try log.firstSeal())
-        let dropped = LogDropped(
-            firstPosition: 1, lastPosition: last.lastPosition, segmentCount: UInt64(count), fileByteCount: 0,
-            lastSeal: last.lastSeal.bytes, firstSeal: base.firstSeal.bytes, baseDigest: base.digest,
-            actor: Actor())
-        try append(.logDropped(dropped), .drops(base), to: log)
-        #expect(try log.removeDroppedFiles() == 0)
-        return last.lastPosition
+        return LogBase(state: table.checkpoint(seal: last.lastSeal), firstSeal: try log.firstSeal())
     }
 
-    private func append(_ event: Event, _ change: ArchiveChange, to log: EventLog) throws {
+    private func dropped(_ count: Int, _ base: LogBase) -> Event {
+        .logDropped(
+            LogDropped(
+                firstPosition: 1, lastPosition: base.state.position, segmentCount: UInt64(count),
+                fileByteCount: 0, lastSeal: base.state.seal.bytes, firstSeal: base.firstSeal.bytes,
+                baseDigest: base.digest, actor: Actor()))
+    }
+
+    private func append(_ event: Event, _ change: ArchiveChange?, to log: EventLog) throws {
         let previous = try Replay(of: log).table.lastPosition(inStream: 0)
         var batch = BatchBuilder(firstPosition: log.head.position + 1, time: log.head.time + 1)
         event.withPayload { format, payload in

@@ -98,12 +98,94 @@ struct PartnershipTests {
         }
     }
 
-    @Test("What the other node would not follow is refused")
-    func refusals() async throws {
+    @Test("Only what the pair has acknowledged is archived, and the last batch of that stays")
+    func archives() async throws {
         try await withLeader { leader, partner in
-            await #expect(throws: CommandFailure.self) { try await leader.drop(upTo: 1, actor: ada) }
-            #expect(leader.head?.position == 1)
+            partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+            for name in ["a", "b"] { _ = try await leader.register(.sample(name), actor: ada) }
+            partner.acknowledgesAtOnce.store(false, ordering: .relaxed)
+            let waiting = registration(.sample("c"), by: leader)
+            try await partner.waitForHead(7)
+            async let archived = leader.archive(before: .systemNow.advanced(by: .seconds(60)))
+            try await partner.waitForHead(8)
+            leader.acknowledge(upTo: 8)
+            _ = try await waiting.value.get()
+            // Of the batches 1, 2 to 3, and 4 to 5 that were acknowledged.
+            #expect(try await archived.archivedEnd == 3)
         }
+    }
+
+    @Test("What the pair drops goes when the event that tells of it is acknowledged, and not before")
+    func drops() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withLeader(in: directory) { leader, partner in
+                let end = try await archiveSome(by: leader, partner)
+                let (head, history) = (try #require(leader.head?.position), leader.history(of: nil).count)
+                async let dropped = leader.drop(upTo: end, actor: ada)
+                try await partner.waitForHead(head + 1)
+                #expect(leader.droppedHistory() == nil && leader.history(of: nil).count == history)
+                leader.acknowledge(upTo: head + 1)
+                #expect(try await dropped.droppedEnd == end)
+                #expect(leader.droppedHistory()?.lastPosition == end)
+                #expect(leader.history(of: nil).count < history)
+                #expect(leader.registeredVIMs().count == 2)
+            }
+            let log = try EventLog(directory: directory, access: .read)
+            // A restart needs nothing that is archived.
+            let checkpoint = try #require(try log.readCheckpoint())
+            #expect(checkpoint.position > (try log.archivedEnd()))
+            #expect(try Replay(of: log, verifyingSeals: true).table.registeredCount == 2)
+        }
+    }
+
+    @Test("A lead that is lost before leaves everything; whoever leads with the event carries it out")
+    func lostDrop() async throws {
+        try await withTemporaryDirectory { directory in
+            var end: UInt64 = 0
+            try await withLeader(in: directory) { leader, partner in
+                end = try await archiveSome(by: leader, partner)
+                let head = try #require(leader.head?.position)
+                let last = end
+                let dropping = Task { () -> CommandFailure? in
+                    do throws(CommandFailure) {
+                        _ = try await leader.drop(upTo: last, actor: ada)
+                        return nil
+                    } catch { return error }
+                }
+                try await partner.waitForHead(head + 1)
+                leader.abandon()
+                #expect(await dropping.value == .outcomeUnknown)
+            }
+            let log = try EventLog(directory: directory, access: .write)
+            #expect(try log.droppedPart() == nil && log.archivedSegments().map(\.lastPosition) == [end])
+            let partner = Partner()
+            partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+            let options = Conductor.Options(directory: directory)
+            let leader = try Conductor(
+                leading: log, from: try Replay(of: log).table, epoch: 8, options, with: partner, logger: quiet
+            )
+            partner.leader.withLock { $0 = leader }
+            try await leader.beginEpoch(options)
+            await leader.carryOutToldDrop(logger: quiet)
+            #expect(try log.droppedPart()?.lastPosition == end && log.archivedSegments() == [])
+            // When it is done, there is nothing to do.
+            let part = try log.droppedPart()
+            await leader.carryOutToldDrop(logger: quiet)
+            #expect(try log.droppedPart() == part && log.beginArchiving())
+            leader.abandon()
+            await leader.stop()
+            partner.leader.withLock { $0 = nil }
+        }
+    }
+
+    /// Two VIMs, of which the first is archived; returns where that ends.
+    private func archiveSome(by leader: Conductor, _ partner: Partner) async throws -> UInt64 {
+        partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+        defer { partner.acknowledgesAtOnce.store(false, ordering: .relaxed) }
+        for name in ["a", "b"] { _ = try await leader.register(.sample(name), actor: ada) }
+        let archived = try await leader.archive(before: .systemNow.advanced(by: .seconds(60)))
+        #expect(archived.archivedEnd == 3)
+        return archived.archivedEnd
     }
 
     @Test("The other node is told the next master key before it gets what is wrapped under it")

@@ -78,6 +78,15 @@ final class PlayedLeader: Sendable {
         ship(Session(epoch: epoch, number: state.session), after: stored)
     }
 
+    /// Says what is acknowledged.
+    func acknowledge(upTo position: UInt64) {
+        let session = state.withLock { $0.session }
+        send(
+            .ping(
+                Session(epoch: epoch, number: session), sent: .zero, promise: .seconds(1),
+                acknowledged: position))
+    }
+
     /// Ships a batch that it has not stored yet.
     func ship(_ batch: TravellingBatch) {
         let session = state.withLock { $0.session }

@@ -228,7 +228,8 @@ struct PairNodeTests {
             _ = script.give(.answered(script.lastRequest, .init(isDone: true, snapshot: held)))
             _ = script.give(.received(.hello(session)))
             _ = script.give(.settled(mark(5, 3)))
-            let answer = script.give(.received(.ping(session, sent: .zero, promise: .seconds(4))))
+            let answer = script.give(
+                .received(.ping(session, sent: .zero, promise: .seconds(4), acknowledged: nil)))
             #expect(answer == [.send(.pong(session, sent: .zero))])
             return script
         }
@@ -244,6 +245,31 @@ struct PairNodeTests {
         #expect(bound.give(.tick).compactMap(\.transaction) == [], "it promised, and nobody freed it")
     }
 
+    @Test("A standby takes for acknowledged what its leader tells it, as far as its own log has it")
+    func learning() {
+        let session = Session(epoch: 8, number: 2)
+        var script = Script(log: mark(5, 3), mayFound: false)
+        func learned(_ position: UInt64?, in session: Session) -> [UInt64] {
+            let ping = PairMessage.ping(
+                session, sent: .zero, promise: .seconds(2), acknowledged: position)
+            return script.give(.received(ping)).compactMap {
+                if case .learn(let position) = $0 { position } else { nil }
+            }
+        }
+        _ = script.give(.received(.hello(session)))
+        #expect(learned(4, in: session) == [], "what it has may be cut yet")
+        _ = script.give(.settled(mark(5, 3)))
+        #expect(learned(4, in: session) == [], "it searches the common position")
+        _ = script.give(.collected(question: 1, [mark(5, 3)]))
+        _ = script.give(.received(.common(session, question: 1, mark(5, 3))))
+        #expect(script.node.isFollowing)
+        #expect(learned(nil, in: session) == [])
+        #expect(learned(4, in: Session(epoch: 8, number: 1)) == [])
+        #expect(learned(4, in: session) == [4])
+        #expect(learned(4, in: session) == [], "it is no news")
+        #expect(learned(9, in: session) == [5], "more it does not have")
+    }
+
     @Test("A standby takes the key away from a leader that it does not hear, when its promise has ended")
     func ousting() {
         let session = Session(epoch: 8, number: 2)
@@ -255,7 +281,7 @@ struct PairNodeTests {
             _ = script.give(.watched(Script.view(8, leader: (b, 8), insync: (members, 4))))
             _ = script.give(.received(.hello(session)))
             _ = script.give(.settled(mark(5, 3)))
-            _ = script.give(.received(.ping(session, sent: .zero, promise: promise)))
+            _ = script.give(.received(.ping(session, sent: .zero, promise: promise, acknowledged: nil)))
             return script
         }
         /// What it asks etcd for besides reads, so long after the ping.

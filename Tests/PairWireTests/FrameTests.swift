@@ -48,8 +48,11 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
         GoldenFrame(
             "batch", .batch(session, ShippedBatch(before: 4, end: mark, bytes: [0xCA, 0xFE, 0xBA, 0xBE]))),
         GoldenFrame("stored", .stored(session, end: 7, identity: identity)),
-        GoldenFrame("ping", .ping(session, sent: .seconds(2) + .milliseconds(500), promise: nil)),
-        GoldenFrame("ping-3", .ping(session, sent: .seconds(2), promise: .seconds(1))),
+        GoldenFrame(
+            "ping",
+            .ping(session, sent: .seconds(2) + .milliseconds(500), promise: nil, acknowledged: nil)),
+        GoldenFrame("ping-3", .ping(session, sent: .seconds(2), promise: .seconds(1), acknowledged: nil)),
+        GoldenFrame("ping-4", .ping(session, sent: .seconds(2), promise: .seconds(1), acknowledged: 7)),
         GoldenFrame("pong", .pong(session, sent: .zero)),
         GoldenFrame("released", .released(session)),
     ]
@@ -252,7 +255,9 @@ extension Frame {
         case 7: return .message(.stored(session(), end: number(), identity: identity()))
         case 8:
             let promise = Bool.random(using: &random) ? duration() : nil
-            return .message(.ping(session(), sent: duration(), promise: promise))
+            let acknowledged = promise != nil && Bool.random(using: &random) ? number() : nil as UInt64?
+            return .message(
+                .ping(session(), sent: duration(), promise: promise, acknowledged: acknowledged))
         case 9: return .message(.pong(session(), sent: duration()))
         case 10: return .copy(.bytes(random.bytes(count(5_000))))
         case 11: return .copy(.file(name: "é\(number())"))

@@ -88,7 +88,10 @@ struct PairLinkTests {
                                 node.send(
                                     .batch(session, ShippedBatch(before: 0, end: .none, bytes: bytes)))
                             } else {
-                                node.send(.ping(session, sent: .milliseconds(number), promise: nil))
+                                node.send(
+                                    .ping(
+                                        session, sent: .milliseconds(number), promise: nil,
+                                        acknowledged: nil))
                             }
                         }
                     }
@@ -106,7 +109,7 @@ struct PairLinkTests {
                         #expect(batch.bytes.count == 100_000 && batch.bytes.allSatisfy { $0 == thread })
                         #expect(session.number == next[Int(session.epoch)])
                         next[Int(session.epoch)] += 1
-                    case .ping(let session, let sent, _):
+                    case .ping(let session, let sent, _, _):
                         #expect(session.number == next[Int(session.epoch)])
                         #expect(sent == .milliseconds(Int(session.number)))
                         next[Int(session.epoch)] += 1
@@ -117,10 +120,12 @@ struct PairLinkTests {
         }
     }
 
-    @Test("A peer that speaks only the first version is not told what that does not have, and all the rest")
-    func older() async throws {
+    @Test(
+        "A peer that speaks an older version is not told what that does not have, and all the rest",
+        arguments: 1...4 as ClosedRange<UInt16>)
+    func older(_ version: UInt16) async throws {
         var old = greeting("b", 2)
-        old.versions = 1...1
+        old.versions = 1...version
         let ports = try freePorts(count: 2)
         let first = try Node(greeting("a", 1), listen: ports[0], peer: ports[1])
         let second = try Node(old, listen: ports[1], peer: ports[0])
@@ -128,10 +133,14 @@ struct PairLinkTests {
             for node in [first, second] { try await node.waitFor(.connected) }
             for (node, other) in [(first, second), (second, first)] {
                 node.send(.released(session))
-                node.send(.ping(session, sent: .zero, promise: .seconds(1)))
+                node.send(.ping(session, sent: .zero, promise: .seconds(1), acknowledged: 5))
                 node.send(.hello(session))
                 try await other.waitFor(.received(.hello(session)))
-                #expect(other.received == [.ping(session, sent: .zero, promise: nil), .hello(session)])
+                let ping = PairMessage.ping(
+                    session, sent: .zero, promise: version < 3 ? nil : .seconds(1),
+                    acknowledged: version < 4 ? nil : 5)
+                #expect(
+                    other.received == (version < 2 ? [] : [.released(session)]) + [ping, .hello(session)])
             }
         }
     }
@@ -218,12 +227,14 @@ struct PairLinkTests {
     @Test("What is said within deliver is sent")
     func answers() async throws {
         try await withPair(react: { input, node in
-            if case .received(.ping(let session, let sent, _)) = input {
+            if case .received(.ping(let session, let sent, _, _)) = input {
                 node.send(.pong(session, sent: sent))
             }
         }) { first, second in
             for number in 1...1_000 {
-                first.send(.ping(session, sent: .seconds(number), promise: .seconds(1)))
+                first.send(
+                    .ping(
+                        session, sent: .seconds(number), promise: .seconds(1), acknowledged: UInt64(number)))
             }
             try await eventually("all answered", every: .milliseconds(5)) { first.received.count == 1_000 }
             #expect(first.received == (1...1_000).map { .pong(session, sent: .seconds($0)) })

@@ -201,13 +201,18 @@ struct BrokenPeerTests {
     func pieces() async throws {
         try await withPeer { node, speaks, _ in
             let frames = [
-                Frame.message(.hello(session)), .message(.ping(session, sent: .seconds(1), promise: nil)),
+                Frame.message(.hello(session)),
+                .message(.ping(session, sent: .seconds(1), promise: nil, acknowledged: nil)),
             ]
             for byte in frames.flatMap({ Array($0.encoded().readableBytesView) }) {
                 try await speaks.say([byte])
             }
-            try await node.waitFor(.received(.ping(session, sent: .seconds(1), promise: nil)))
-            #expect(node.received == [.hello(session), .ping(session, sent: .seconds(1), promise: nil)])
+            try await node.waitFor(
+                .received(.ping(session, sent: .seconds(1), promise: nil, acknowledged: nil)))
+            #expect(
+                node.received == [
+                    .hello(session), .ping(session, sent: .seconds(1), promise: nil, acknowledged: nil),
+                ])
         }
     }
 

@@ -31,12 +31,17 @@ struct TLSTests {
             let message = PairMessage.batch(session, ShippedBatch(before: 0, end: .none, bytes: bytes))
             try await withPair(security: .tls(files)) { first, second in
                 first.send(message)
-                for number in 1...2_000 { first.send(.ping(session, sent: .seconds(number), promise: nil)) }
-                try await second.waitFor(.received(.ping(session, sent: .seconds(2_000), promise: nil)))
+                for number in 1...2_000 {
+                    first.send(.ping(session, sent: .seconds(number), promise: nil, acknowledged: nil))
+                }
+                try await second.waitFor(
+                    .received(.ping(session, sent: .seconds(2_000), promise: nil, acknowledged: nil)))
                 #expect(second.received.first == message)
                 #expect(
                     second.received.dropFirst()
-                        == (1...2_000).map { .ping(session, sent: .seconds($0), promise: nil) }[...]
+                        == (1...2_000).map {
+                            .ping(session, sent: .seconds($0), promise: nil, acknowledged: nil)
+                        }[...]
                 )
                 try first.link().disconnect()
                 for node in [first, second] { try await node.waitFor(.connected, count: 2) }

@@ -1,4 +1,5 @@
 import LMDB
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
@@ -32,11 +33,19 @@ extension EventLog {
         }
     }
 
+    /// Whether the caller is the one to archive now, from a segment's writing until it is entered; then
+    /// ``endArchiving()`` must follow.
+    public func beginArchiving() -> Bool { !isArchiving.exchange(true, ordering: .acquiring) }
+
+    /// Lets somebody else archive.
+    public func endArchiving() { isArchiving.store(false, ordering: .releasing) }
+
     /// Writes the next segment's file: whole batches from the first one that is not archived, none of them
     /// beyond `end`, as many as one segment takes.
     ///
-    /// Nothing refers to the file until its header is given to ``append(_:epoch:vault:archive:)``. May run
-    /// beside the writer thread, but not twice at once.
+    /// Nothing refers to the file until its header is given to ``append(_:epoch:vault:archive:)`` or
+    /// ``enter(_:)-(SegmentHeader)``. May run beside the writer thread, but not twice at once
+    /// (``beginArchiving()``).
     ///
     /// - Parameter progress: told the last position read; false gives the segment up.
     /// - Returns: nil if there is no such batch, or it was given up.
@@ -108,6 +117,30 @@ extension EventLog {
     private func makeArchiveDirectory() throws(EventLogError) {
         if mkdir(archiveDirectory, 0o700) == 0 { return try EventLog.syncDirectory(directory) }
         guard errno == EEXIST else { throw SegmentFile.failure(archiveDirectory) }
+    }
+
+    /// Enters a segment that was written, in a commit of its own: for whoever stored the event that tells of
+    /// it before.
+    ///
+    /// Must be called by the one writer thread.
+    public func enter(_ segment: SegmentHeader) throws(EventLogError) {
+        precondition(isWriter, "only the holder of the directory's lock writes")
+        try checkUncut(segment)
+        try write { (transaction) throws(LMDBError) in try enter(segment, in: transaction) }
+    }
+
+    /// Refuses a segment that was written before the log was cut.
+    func checkUncut(_ segment: SegmentHeader) throws(EventLogError) {
+        guard try newestCommon(of: [segment.head]) == nil else { return }
+        throw .cut(path: path, to: try cutPlace().position)
+    }
+
+    func enter(
+        _ segment: SegmentHeader, in transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        guard let segments else { throw .invalid }
+        let key = withUnsafeBytes(of: segment.firstPosition) { Array($0) }
+        try transaction.put(segment.bytes, for: key, in: segments)
     }
 
     /// Removes batches from the data file that a segment holds, the oldest first, at most so many; true if

@@ -135,6 +135,22 @@ extension EventLog {
         return count
     }
 
+    /// Puts a base in the place of what it stands for, in a commit of its own: for whoever stored the event
+    /// that tells of it before.
+    ///
+    /// The checkpoint, which may show more, goes with it. Must be called by the one writer thread.
+    ///
+    /// - Parameter time: when it was dropped, as the event says, in microseconds since 1970.
+    public func enter(_ base: LogBase, droppedAt time: UInt64) throws(EventLogError) {
+        precondition(isWriter, "only the holder of the directory's lock writes")
+        let end = base.state.position
+        let isEnd = try archivedSegments().contains {
+            $0.lastPosition == end && $0.lastSeal == base.state.seal
+        }
+        precondition(isEnd, "a base stands where a segment ends")
+        try write { (transaction) throws(LMDBError) in try enter(base, time: time, in: transaction) }
+    }
+
     func droppedPart(_ transaction: borrowing ReadTransaction) throws(ReadFault) -> DroppedPart? {
         guard let base else { return nil }
         do throws(LMDBError) {

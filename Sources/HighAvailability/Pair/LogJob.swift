@@ -14,6 +14,10 @@ enum LogJob: Sendable {
     case compare(Session, question: UInt64, [Mark])
     /// Send stored batches behind a position.
     case ship(Session, after: UInt64)
+    /// Enter a segment, or what stands for dropped events, that was made of what the log said then.
+    case enter(StandbyArchiver.Work, generation: Int)
+    /// Look whether anything is to be archived or dropped.
+    case lookAround
     /// Keep what was seen of etcd.
     case remember(EtcdMemory)
 
@@ -21,7 +25,7 @@ enum LogJob: Sendable {
     var isWrite: Bool {
         switch self {
         case .store, .begin, .cut: true
-        case .collect, .compare, .ship, .remember: false
+        case .collect, .compare, .ship, .enter, .lookAround, .remember: false
         }
     }
 }

@@ -18,38 +18,62 @@ extension RunningNode {
 
     func work() {
         var desk = LogDesk(
-            nextCheckpoint: log.head.position + RunningNode.checkpointInterval,
+            checkpoints: CheckpointWriter(of: log, logger: logger),
             catchUp: CatchUpLines(keys, logger: logger))
-        while let job = nextJob() { run(job, &desk) }
+        archiveOwed()
+        while let job = nextJob(&desk) {
+            run(job, &desk)
+            archiveOwed()
+            if job.isWrite, hasChores(desk) { doChore(&desk) }
+        }
     }
 
     /// What the log thread keeps from job to job.
     struct LogDesk {
-        var nextCheckpoint: UInt64
+        var checkpoints: CheckpointWriter
         let catchUp: CatchUpLines
         /// The session that stored batches were sent in, and the vault that the peer has by them.
         var session: Session?
         var vaultRevision: UInt64?
+        /// Whether the data file may hold batches that a segment holds: at the start nobody knows.
+        var hasLeftovers = true
+        /// A conductor has written since this node followed last.
+        var hasLed = false
+        /// What waits until the checkpoint under way is stored.
+        var held: LogJob?
         /// The last failure that was told.
         var told: String?
     }
 
     /// Waits for a job; nil when there will be no more.
-    private func nextJob() -> LogJob? {
+    ///
+    /// Time that would be waited for is used for chores.
+    private func nextJob(_ desk: inout LogDesk) -> LogJob? {
         while true {
             let (job, isStopping) = state.withLock { ($0.takeJob(), $0.isStopping) }
             if let job { return job }
             if isStopping { return nil }
-            bell.wait()
+            if !desk.checkpoints.isUnderWay, let held = desk.held.take() { return held }
+            if hasChores(desk) { doChore(&desk) } else { bell.wait() }
         }
+    }
+
+    /// Whether there is something to do that nobody waits for.
+    private func hasChores(_ desk: borrowing LogDesk) -> Bool {
+        (desk.checkpoints.hasWork || desk.hasLeftovers) && !hasConductor
+    }
+
+    /// Does a part of it, in a commit of its own: the leader's batches go between.
+    private func doChore(_ desk: inout LogDesk) {
+        if desk.checkpoints.hasWork { desk.checkpoints.work() } else { removeLeftovers(&desk) }
     }
 
     private func run(_ job: LogJob, _ desk: inout LogDesk) {
         do throws(PairFault) {
             switch job {
             case .store(let batches): try store(batches, &desk)
-            case .begin(let epoch): try begin(epoch)
-            case .cut(let mark): try cut(to: mark)
+            case .begin(let epoch): try begin(epoch, &desk)
+            case .cut(let mark): try cut(to: mark, &desk)
             case .collect(let question, let low, let high):
                 let marks = try asking { () throws(EventLogError) in try log.marks(above: low, upTo: high) }
                 give(.collected(question: question, marks.map { Mark($0) }))
@@ -59,6 +83,9 @@ extension RunningNode {
                 }
                 link.send(.common(session, question: question, common.map { Mark($0) }))
             case .ship(let session, let position): try ship(session, after: position, &desk)
+            case .enter(let work, let generation): enter(work, generation, &desk)
+            // As after each job.
+            case .lookAround: break
             case .remember(let memory):
                 try asking { () throws(EventLogError) in
                     try log.store(pairMemory: PairMemory(pair: configuration.pair, memory).bytes)
@@ -90,11 +117,12 @@ extension RunningNode {
         let before = log.head.position
         // Only what can be folded is stored: a log that cannot be replayed would never start again.
         try asking(fold)
+        if desk.hasLed { lookAnew(&desk) }
         let batches = try opened(shipped)
         let takesOver = try takeOverMasterKey(for: batches)
         let head: Head
+        var rehearsal = table.withLock { Rehearsal(on: $0) }
         do throws(TravelError) {
-            var rehearsal = table.withLock { Rehearsal(on: $0) }
             head = try log.append(travelling: batches) { (batch) throws(TravelError) in
                 try rehearse(batch, &rehearsal)
             }
@@ -106,11 +134,18 @@ extension RunningNode {
         if before == 0, enclosure.wasUntold() { link.greetAnew() }
         desk.catchUp.stored(
             after: before, upTo: head.position, isBehind: batches.contains(where: \.isFromLog))
+        archiver.take(rehearsal.conductorEvents)
         try asking(fold)
-        if head.position >= desk.nextCheckpoint {
-            desk.nextCheckpoint = head.position + RunningNode.checkpointInterval
-            storeCheckpoint()
+        if head.position >= desk.checkpoints.triedPosition + RunningNode.checkpointInterval {
+            beginCheckpoint(&desk)
         }
+    }
+
+    /// What the log tells of the archive is not what was told before.
+    private func lookAnew(_ desk: inout LogDesk) {
+        desk.hasLed = false
+        desk.checkpoints.lookAnew()
+        archiver.lookAnew(after: table.withLock { $0.lastPosition(inStream: 0) })
     }
 
     private func opened(_ shipped: [ShippedBatch]) throws(PairFault) -> [TravellingBatch] {
@@ -121,7 +156,7 @@ extension RunningNode {
         return batches
     }
 
-    private func cut(to mark: Mark) throws(PairFault) {
+    private func cut(to mark: Mark, _ desk: inout LogDesk) throws(PairFault) {
         let before = log.head
         guard mark.position > 0 || before.position == 0 || wasInPair else {
             throw PairFault(
@@ -134,6 +169,7 @@ extension RunningNode {
             metadata: ["after": "\(mark.position)", "up_to": "\(before.position)", "file": "\(file ?? "")"])
         table.withLock { if $0.position > mark.position { $0 = VIMTable() } }
         try asking(fold)
+        lookAnew(&desk)
         finishWrite(.cut(Mark(log.head)))
     }
 
@@ -155,7 +191,7 @@ extension RunningNode {
     }
 
     /// Takes the table up to the head; from a checkpoint if it has to begin anew.
-    private func fold() throws(EventLogError) {
+    func fold() throws(EventLogError) {
         do throws(ReadError<ProjectionFault>) {
             guard table.withLock({ $0.position > 0 }) else {
                 let replayed = try Replay(of: log, from: try? log.readCheckpoint()).table
@@ -178,14 +214,15 @@ extension RunningNode {
     }
 
     /// So that a start replays a short tail.
-    private func storeCheckpoint() {
-        let table = table.withLock { $0 }
-        // Disposable: the next one may succeed.
-        try? log.write(table.checkpoint(seal: log.head.seal))
+    func beginCheckpoint(_ desk: inout LogDesk) {
+        desk.checkpoints.begin(of: table.withLock { $0 }) { [bell] in bell.ring() }
     }
 
     /// Makes the conductor of an epoch: its first batch is the epoch's (rule 3).
-    private func begin(_ epoch: UInt64) throws(PairFault) {
+    private func begin(_ epoch: UInt64, _ desk: inout LogDesk) throws(PairFault) {
+        archiver.giveUp()
+        desk.checkpoints.giveUp()
+        desk.hasLed = true
         try asking(fold)
         let conductor: Conductor
         do throws(StartFault) {

@@ -157,12 +157,16 @@ extension RunningNode {
         inlet.node.withLock { $0 = nil }
         conductor?.abandon()
         await conductor?.stop()
+        let dropping = dropping.withLock { $0.take() }
+        dropping?.cancel()
+        await dropping?.value
         bell.ring()
         await withCheckedContinuation { continuation in
             // A thread waits for the thread, so that no cooperative one blocks.
-            DedicatedThread(name: "vedette-stop") { [giver] in
+            DedicatedThread(name: "vedette-stop") { [giver, archiver] in
                 thread.join()
                 giver.stop()
+                archiver.stop()
                 continuation.resume()
             }.detach()
         }

@@ -67,6 +67,9 @@ public final class RunningNode: Sendable {
     let published = Mutex<(role: PairMember.Role, key: String?, at: Duration)?>(nil)
     let enclosure: OwnEnclosure
     let giver: CopyGiver
+    let archiver: StandbyArchiver
+    /// What this node has to drop when it begins to lead.
+    let dropping = Mutex<Task<Void, Never>?>(nil)
     let inlet: Inlet
     private let roleChanges: AsyncStream<NodeRole>.Continuation
     /// What this node is, whenever that changes; for one consumer.
@@ -88,6 +91,7 @@ public final class RunningNode: Sendable {
         keyFile = MasterKeyFile(options.masterKeyFile ?? options.directory + "/master.key")
         settings = PairSettings(lease: configuration.lease)
         (roles, roleChanges) = AsyncStream.makeStream()
+        archiver = StandbyArchiver(of: log, after: table.lastPosition(inStream: 0), logger: logger)
         self.table = Mutex(table)
         let memory = try PairMemory.read(from: log, of: configuration.pair)
         let identity = LogIdentity(log.identity)
@@ -178,6 +182,9 @@ public final class RunningNode: Sendable {
             state.settlingCount += 1
             settle(&state, &inputs)
         case .acknowledge(let position): state.conductor?.acknowledge(upTo: position)
+        case .learn(let position):
+            archiver.learn(acknowledged: position)
+            order(.lookAround, &state)
         case .serve(let epoch):
             guard let conductor = state.conductor else { break }
             state.isServing = true
@@ -187,6 +194,9 @@ public final class RunningNode: Sendable {
             table.withLock { $0 = VIMTable() }
             logger.notice("leads the pair", metadata: ["epoch": "\(epoch)"])
             roleChanges.yield(.leading(conductor))
+            dropping.withLock {
+                $0 = Task { [logger] in await conductor.carryOutToldDrop(logger: logger) }
+            }
         // The conductor, which is told by the same failure, takes it back.
         case .drop: break
         case .stepDown(let reason): stepDown(reason, &state)

@@ -151,6 +151,19 @@ extension PairNode {
         order(.send(.pong(session, sent: sent)))
     }
 
+    /// What a leader acknowledged, this node only takes for so where it follows it: its own log then is the
+    /// beginning of the leader's.
+    mutating func learn(_ session: Session, _ acknowledged: UInt64?) {
+        guard let acknowledged, case .standby(let following) = role else { return }
+        if planted != .toldBeforeFollowed {
+            guard case .following(session) = following.phase else { return }
+        }
+        let known = planted == .toldIsStored ? acknowledged : min(acknowledged, end.position)
+        guard known > learned else { return }
+        learned = known
+        order(.learn(acknowledged: known))
+    }
+
     /// Whether the node stores what a leader sends.
     public var isFollowing: Bool {
         if case .following = phase { true } else { false }

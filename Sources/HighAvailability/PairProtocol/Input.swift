@@ -58,6 +58,8 @@ public enum PairEffect: Hashable, Sendable {
     case ship(Session, after: UInt64)
     /// Leader: everything up to here is acknowledged: publish it, answer its callers.
     case acknowledge(upTo: UInt64)
+    /// Standby: everything up to here, which this log has, is acknowledged, so it will never be cut.
+    case learn(acknowledged: UInt64)
     /// Leader: the epoch is acknowledged, the conductor may begin.
     case serve(epoch: UInt64)
     /// Leader: batches behind this position are not stored and never will be; their callers may try again.

@@ -124,7 +124,13 @@ extension PairNode {
     private mutating func ping(_ leading: inout Leading) {
         leading.lastPing = now
         guard leading.peer != .lost else { return }
-        order(.send(.ping(leading.session, sent: now, promise: settings.promise)))
+        let told = planted == .gatheredIsTold ? leading.gathered : leading.acknowledged
+        order(
+            .send(
+                .ping(
+                    leading.session, sent: now, promise: settings.promise,
+                    // Before the epoch is acknowledged it is only what may have been.
+                    acknowledged: leading.isServing || planted == .inheritedIsTold ? told : nil)))
     }
 
     /// The peer has promised itself to a later session: a later epoch is reason enough to look at etcd.

@@ -35,6 +35,8 @@ public struct PairNode: Sendable {
     private let forgottenPromiseEnd: Duration
     /// The leader that was heard last in this process.
     var heard: Heard?
+    /// Standby: the end of what this log has and a leader told to be acknowledged.
+    var learned: UInt64 = 0
     /// Before this the other one goes first.
     var holdOffEnd: Duration = .zero
     var isConnected = false
@@ -183,7 +185,9 @@ public struct PairNode: Sendable {
         case .common(let session, let question, let mark): takeCommon(session, question, mark)
         case .batch(let session, let batch): takeBatch(session, batch)
         case .stored(let session, let end, let identity): takeAcknowledgement(session, end, of: identity)
-        case .ping(let session, let sent, let promise): takePing(session, sent, promise)
+        case .ping(let session, let sent, let promise, let acknowledged):
+            takePing(session, sent, promise)
+            learn(session, acknowledged)
         case .pong(let session, let sent): takePong(session, sent)
         case .released(let session): takeReleased(session)
         }

@@ -74,4 +74,12 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case namesNotIdentities
     /// Another log's acknowledgements count for the partner's.
     case strangerCounts
+    /// A leader tells its standby what it gathered, as if it were acknowledged.
+    case gatheredIsTold
+    /// A leader tells what it inherited before its epoch is acknowledged.
+    case inheritedIsTold
+    /// A standby takes for acknowledged what it does not have.
+    case toldIsStored
+    /// A standby believes what is acknowledged of a log that is not yet its own's beginning.
+    case toldBeforeFollowed
 }

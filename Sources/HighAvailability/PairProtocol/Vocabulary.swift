@@ -98,8 +98,9 @@ public enum PairMessage: Hashable, Sendable {
     /// Leader: are you there, and will you not take the lead for so long? With its clock when it asked.
     ///
     /// Without a length it is of a build that wants a whole lease's promise, and reads on its lease, too: it
-    /// must not be ousted.
-    case ping(Session, sent: Duration, promise: Duration?)
+    /// must not be ousted. With the end of what is acknowledged; without it nothing is yet, or the leader is
+    /// of a build that does not tell.
+    case ping(Session, sent: Duration, promise: Duration?, acknowledged: UInt64?)
     /// Standby: for as long as it was asked, from now on, it will not take the lead.
     case pong(Session, sent: Duration)
     /// Leader: it has left the epoch of this session for good, and no longer trusts what it was promised.

@@ -1,4 +1,5 @@
 // Starts: a real etcd, two `vedette serve --pair`, HAProxy, a stand-in VIM; kills and freezes the nodes.
+import EventLog
 import Foundation
 import Harness
 import Testing
@@ -124,6 +125,101 @@ struct PairTests {
             try await first.start()
             try await pair.waitForSync()
             try await pair.expectOneHistory()
+        }
+    }
+
+    @Test("Both nodes archive what their leader is told to, also one that was killed meanwhile")
+    func bothArchive() async throws {
+        try await withNodes { pair, endpoint in
+            let leader = try await pair.leader()
+            let standby = pair.other(than: leader)
+            var known = [try await leader.register(standInVIM("first", at: endpoint.url))]
+            try await waitForStatus("REACHABLE", of: known, on: pair)
+            try await pair.waitForSync()
+            try await leader.archiveAll()
+            try await waitForSegments(1, of: pair)
+
+            // Killed as soon as it may write its second one.
+            known.append(try await leader.register(standInVIM("second", at: endpoint.url)))
+            try await leader.archiveAll()
+            try await standby.kill9()
+            known.append(try await leader.register(standInVIM("third", at: endpoint.url)))
+            try await leader.archiveAll()
+            try await standby.start()
+            try await pair.waitForSync()
+            try await waitForSegments(3, of: pair)
+            try await pair.expectOneHistory()
+
+            // Who led is the one that follows, and the other way round.
+            _ = try await pair.command(["switchover"])
+            try await eventually("the other one leads") { await standby.leads() }
+            try await pair.waitForSync()
+            known.append(try await standby.register(standInVIM("fourth", at: endpoint.url)))
+            try await standby.archiveAll()
+            try await waitForSegments(4, of: pair)
+            try await waitForStatus("REACHABLE", of: known, on: pair)
+            try await leader.kill9()
+            try await leader.start()
+            try await pair.waitForSync()
+            try await pair.expectOneHistory()
+            for id in known { try await expectNoAlarm(id, on: standby) }
+        }
+    }
+
+    @Test("Both nodes drop what their leader is told to, also one that was killed meanwhile, and one joins")
+    func bothDrop() async throws {
+        try await withNodes { pair, endpoint in
+            let leader = try await pair.leader()
+            let standby = pair.other(than: leader)
+            var known: [String] = []
+            for name in ["first", "second", "third"] {
+                known.append(try await leader.register(standInVIM(name, at: endpoint.url)))
+                try await pair.waitForSync()
+                try await leader.archiveAll()
+            }
+            try await waitForSegments(3, of: pair)
+            let ends = try leader.segmentEnds()
+            try await leader.dropFirstSegment()
+            try await eventually("both have dropped it") {
+                try pair.nodes.allSatisfy { try $0.segmentEnds() == Array(ends[1...]) }
+            }
+            try await pair.expectOneHistory()
+            let history = try await standby.request(
+                .get, "/v1.0/events", headers: ["Vedette-Staleness": "allowed"]
+            ).json()["events"].array
+            #expect(history.first?["event_type"].string == "DROP", "\(history.first as Any)")
+
+            // Killed as soon as it may have the event.
+            try await leader.dropFirstSegment()
+            try await standby.kill9()
+            try await standby.start()
+            try await pair.waitForSync()
+            try await eventually("the one that was killed has dropped it, too") {
+                try pair.nodes.allSatisfy { try $0.segmentEnds() == Array(ends[2...]) }
+            }
+            try await pair.expectOneHistory()
+
+            _ = try await pair.command(["switchover"])
+            try await eventually("the other one leads") { await standby.leads() }
+            try await pair.waitForSync()
+            known.append(try await standby.register(standInVIM("later", at: endpoint.url)))
+            try await waitForStatus("REACHABLE", of: known, on: pair)
+
+            // A new node joins behind what is dropped.
+            try await leader.kill9()
+            try FileManager.default.removeItem(atPath: leader.dataDirectory)
+            try await leader.start()
+            try await pair.waitForSync()
+            #expect(try leader.segmentEnds() == Array(ends[2...]))
+            try await pair.expectOneHistory()
+            for id in known {
+                let history = try await standby.vedette("vim", "history", id)
+                #expect(!history.output.contains("UNREACHABLE"), "\(history.output)")
+                let isGone = history.errorOutput.contains("up to position \(ends[1]) was dropped")
+                // The first one's registration is gone, the last one's is not.
+                if id == known.first { #expect(isGone, "\(history.errorOutput)") }
+                if id == known.last { #expect(!isGone, "\(history.errorOutput)") }
+            }
         }
     }
 
@@ -297,6 +393,13 @@ struct PairTests {
         }
     }
 
+    private func waitForSegments(_ count: Int, of pair: RunningPair) async throws {
+        try await eventually("both have \(count) segments, which end at the same places") {
+            let ends = try pair.nodes.map { try $0.segmentEnds() }
+            return ends[0].count == count && ends[0] == ends[1]
+        }
+    }
+
     private func waitForStatus(_ status: String, of ids: [String], on pair: RunningPair) async throws {
         for id in ids {
             try await eventually("VIM \(id) becomes \(status)") {
@@ -323,6 +426,31 @@ struct PairTests {
 }
 
 extension RunningNode {
+    /// Moves into the archive what may be.
+    fileprivate func archiveAll() async throws {
+        let archived = try await vedette("archive", "--before", "0s", "--json")
+        try #require(archived.exitCode == 0, "\(archived.errorOutput)")
+        try #require(try JSON(text: archived.output)["segments"].integer == 1, "\(archived.output)")
+    }
+
+    /// Destroys the first segment of its archive.
+    fileprivate func dropFirstSegment() async throws {
+        let log = try EventLog(directory: dataDirectory, access: .read)
+        let first = try #require(try log.archivedSegments().first)
+        let end = first.lastTime + 1
+        let second = Date(timeIntervalSince1970: Double(end / 1_000_000)).formatted(.iso8601).dropLast()
+        let fraction = String(1_000_000 + end % 1_000_000).dropFirst()
+        let dropped = try await vedette(
+            "archive", "--drop-before", "\(second).\(fraction)Z", "--yes", "--json")
+        try #require(dropped.exitCode == 0, "\(dropped.errorOutput)")
+        #expect(try JSON(text: dropped.output)["segments"].integer == 1, "\(dropped.output)")
+    }
+
+    /// Where the segments of its archive end.
+    fileprivate func segmentEnds() throws -> [UInt64] {
+        try EventLog(directory: dataDirectory, access: .read).archivedSegments().map(\.lastPosition)
+    }
+
     /// The standby answers those who take a stale answer, and says how stale it may be.
     fileprivate func expect(stale ids: [String]) async throws {
         for id in ids {

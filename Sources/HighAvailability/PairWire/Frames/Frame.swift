@@ -34,6 +34,7 @@ enum Frame: Hashable, Sendable {
         case pong = 23
         case released = 24
         case asking = 25
+        case telling = 26
     }
 
     /// Bytes of the length and the kind.
@@ -75,7 +76,8 @@ extension PairMessage {
         case .common: .common
         case .batch: .batch
         case .stored: .stored
-        case .ping(_, _, let promise): promise == nil ? .ping : .asking
+        case .ping(_, _, nil, _): .ping
+        case .ping(_, _, _, let acknowledged): acknowledged == nil ? .asking : .telling
         case .pong: .pong
         case .released: .released
         }
@@ -85,7 +87,10 @@ extension PairMessage {
     func spoken(in version: UInt16) -> PairMessage? {
         switch self {
         case .released where version < 2: nil
-        case .ping(let session, let sent, _) where version < 3: .ping(session, sent: sent, promise: nil)
+        case .ping(let session, let sent, _, _) where version < 3:
+            .ping(session, sent: sent, promise: nil, acknowledged: nil)
+        case .ping(let session, let sent, let promise, _) where version < 4:
+            .ping(session, sent: sent, promise: promise, acknowledged: nil)
         default: self
         }
     }

@@ -99,9 +99,15 @@ struct FrameBody {
                     try session(), ShippedBatch(before: try number(), end: try mark(), bytes: tail)))
         case .stored:
             return .message(.stored(try session(), end: try number(), identity: try identity()))
-        case .ping: return .message(.ping(try session(), sent: try duration(), promise: nil))
+        case .ping:
+            return .message(.ping(try session(), sent: try duration(), promise: nil, acknowledged: nil))
         case .asking:
-            return .message(.ping(try session(), sent: try duration(), promise: try duration()))
+            return .message(
+                .ping(try session(), sent: try duration(), promise: try duration(), acknowledged: nil))
+        case .telling:
+            return .message(
+                .ping(
+                    try session(), sent: try duration(), promise: try duration(), acknowledged: try number()))
         case .pong: return .message(.pong(try session(), sent: try duration()))
         case .released: return .message(.released(try session()))
         }

@@ -102,10 +102,11 @@ extension ByteBuffer {
             put(session)
             put(end)
             put(identity)
-        case .ping(let session, let sent, let promise):
+        case .ping(let session, let sent, let promise, let acknowledged):
             put(session)
             put(sent)
             if let promise { put(promise) }
+            if promise != nil, let acknowledged { put(acknowledged) }
         case .pong(let session, let sent):
             put(session)
             put(sent)
