@@ -51,6 +51,40 @@ struct DroppedTests {
         }
     }
 
+    @Test("It is never cut at what was dropped, or before")
+    func cut() throws {
+        try withDroppedLog { (log, was) throws in
+            let archivedEnd = try log.archivedEnd()
+            for mark in was.heads + [.none] {
+                #expect(throws: CutError.archived(position: mark.position, end: archivedEnd)) {
+                    try log.cut(to: mark)
+                }
+            }
+            #expect(try log.droppedPart()?.lastPosition == was.end && log.cutFiles() == [])
+        }
+    }
+
+    @Test("A base goes in its place without an event, too, if that was stored before")
+    func withoutEvent() throws {
+        var random = SeededGenerator(seed: runSeed)
+        try withFreshLog { (log) throws in
+            try fill(log, using: &random)
+            try log.write(Checkpoint(position: 5, seal: try log.head(at: 5).seal, schema: 1, rows: rows))
+            let (first, head) = (try #require(try log.archivedSegments().first), log.head)
+            let state = Checkpoint(
+                position: first.lastPosition, seal: first.lastSeal, schema: 1, rows: rows)
+            let firstSeal = try log.firstSeal()
+            try log.enter(LogBase(state: state, firstSeal: firstSeal), droppedAt: 77)
+            #expect(try log.head == head && log.checkpointPosition() == 0)
+            #expect(
+                try log.droppedPart()
+                    == DroppedPart(
+                        lastPosition: first.lastPosition, seal: first.lastSeal, time: 77,
+                        firstSeal: firstSeal))
+            #expect(try log.readBase() == state && log.archivedSegments().count == 2)
+        }
+    }
+
     @Test("Files go after the commit; those that a crash left go at the next start")
     func files() throws {
         var random = SeededGenerator(seed: runSeed)

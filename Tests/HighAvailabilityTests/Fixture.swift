@@ -78,7 +78,7 @@ final class PlayedLeader: Sendable {
         ship(Session(epoch: epoch, number: state.session), after: stored)
     }
 
-    /// Says what is acknowledged.
+    /// Says what is acknowledged, once: it may be lost with its connection.
     func acknowledge(upTo position: UInt64) {
         let session = state.withLock { $0.session }
         send(

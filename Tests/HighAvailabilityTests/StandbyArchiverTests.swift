@@ -99,8 +99,10 @@ struct StandbyArchiverTests {
                     leader.ship()
                     try await eventually("it has all") { node.position == recorder.log.head.position }
                     #expect(try node.log.droppedPart() == nil)
-                    leader.acknowledge(upTo: drop.position)
-                    try await eventually("it has dropped it") { try node.ends == [80] }
+                    try await eventually("it has dropped it") {
+                        leader.acknowledge(upTo: drop.position)
+                        return try node.ends == [80]
+                    }
                 }
             }
             let part = try #require(try node.log.droppedPart())
@@ -143,9 +145,9 @@ struct StandbyArchiverTests {
                     leader.ship()
                     try await eventually("it follows") { node.position == recorder.log.head.position }
                     #expect(try node.log.droppedPart() == nil)
-                    leader.acknowledge(upTo: recorder.log.head.position)
                     try await eventually("it has dropped it") {
-                        try node.log.droppedPart()?.time == drop.time.microseconds
+                        leader.acknowledge(upTo: recorder.log.head.position)
+                        return try node.log.droppedPart()?.time == drop.time.microseconds
                     }
                 }
             }
@@ -168,21 +170,21 @@ struct StandbyArchiverTests {
             try await withRunning({ try await node.run() }) {
                 try await withRunning({ try await leader.run() }) {
                     try await eventually("it has archived as much") { try node.ends == [50, 80] }
-                    leader.acknowledge(upTo: elsewhere.position)
                     try await eventually("it says why not") {
-                        lines.count("no segment of this log ends at position 40") == 1
+                        leader.acknowledge(upTo: elsewhere.position)
+                        return lines.count("no segment of this log ends at position 40") == 1
                     }
-                    leader.acknowledge(upTo: otherState.position)
                     try await eventually("it says why not there, either") {
-                        lines.count("is not what the pair's leader") == 1
+                        leader.acknowledge(upTo: otherState.position)
+                        return lines.count("is not what the pair's leader") == 1
                     }
                     #expect(try node.ends == [50, 80])
                     let drop = try recorder.noteDropped(upTo: 80)
                     leader.ship()
                     try await eventually("it has all") { node.position == drop.position }
-                    leader.acknowledge(upTo: drop.position)
                     try await eventually("it has dropped all") {
-                        try node.log.droppedPart()?.lastPosition == 80
+                        leader.acknowledge(upTo: drop.position)
+                        return try node.log.droppedPart()?.lastPosition == 80
                     }
                     #expect(lines.count("does not archive or drop") == 2, "\(lines.all)")
                 }
@@ -220,9 +222,9 @@ struct StandbyArchiverTests {
                     second.ship()
                     try await eventually("it has all") { node.position == drop.position }
                     #expect(try node.log.droppedPart() == nil)
-                    second.acknowledge(upTo: drop.position)
                     try await eventually("it drops what this one says") {
-                        try node.log.droppedPart()?.time == drop.time.microseconds
+                        second.acknowledge(upTo: drop.position)
+                        return try node.log.droppedPart()?.time == drop.time.microseconds
                     }
                     #expect(drop.time != forgotten.time)
                 }

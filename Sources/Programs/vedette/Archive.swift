@@ -15,7 +15,8 @@ struct Archive: AsyncParsableCommand {
             Times are RFC 3339 (2026-11-23T01:29:53Z), a date, or how long ago (90s, 5m, 2h, 3d). The events \
             go to archive/ in the data directory, where they take a few per cent of the space; nothing is \
             lost, and the seals still prove all of it. A running server does it beside its work; without one \
-            this command does it. What is older than serve's --archive-after the server moves unasked.
+            this command does it. What is older than serve's --archive-after the server moves unasked. Of a \
+            pair the leader is asked; the other node then does the same with its own log.
 
               vedette archive --before 30d
               vedette archive --before 30d --dry-run
