@@ -111,13 +111,8 @@ public final class ArrivingCopy: Sendable {
 
 /// A file of the copy, as far as it came.
 private struct ArrivingFile {
-    /// So much is made durable at once: the rest would be written in one go, before which every other sync
-    /// waits.
-    private static let syncByteCount = 16 << 20
-
     private let file: NewFile
     private var hash = SHA256()
-    private var unsyncedByteCount = 0
 
     init(_ path: String) throws(BackupFault) { file = try NewFile(path) }
 
@@ -126,10 +121,6 @@ private struct ArrivingFile {
         do { try bytes.withUnsafeBytes { try file.write($0) } } catch let fault as BackupFault {
             throw fault
         } catch { throw BackupFault("\(error)") }
-        unsyncedByteCount += bytes.count
-        guard unsyncedByteCount >= ArrivingFile.syncByteCount else { return }
-        try file.sync()
-        unsyncedByteCount = 0
     }
 
     /// The SHA-256 of all that came; the file is durable.

@@ -79,8 +79,13 @@ enum CopiedFile {
 
 /// A file that is written from its beginning to its end.
 final class NewFile {
+    /// So much is made durable at once: a server's syncs wait behind whatever of this is on its way to the
+    /// same disk.
+    private static let syncByteCount = 1 << 20
+
     private let path: String
     private let descriptor: Int32
+    private var unsyncedByteCount = 0
 
     init(_ path: String) throws(BackupFault) {
         self.path = path
@@ -102,10 +107,13 @@ final class NewFile {
             }
             rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
+        unsyncedByteCount += bytes.count
+        if unsyncedByteCount >= NewFile.syncByteCount { try sync() }
     }
 
     /// Makes what was written durable.
     func sync() throws(BackupFault) {
+        unsyncedByteCount = 0
         guard fsync(descriptor) == 0 else {
             throw BackupFault(system: path, advice: "look after its device")
         }
