@@ -218,6 +218,33 @@ struct PairNodeTests {
         #expect(last.last == .send(.released(session)), "said when nothing is read on the promise any more")
     }
 
+    @Test("Who handed over lets the other one go first, and is as ready as ever once that did")
+    func handedBack() {
+        let gone = Script.view(9, leader: nil, insync: ([a, b], 4))
+        func handedOver() -> Script {
+            var script = Script.leading(with: [a, b], isConnected: true)
+            let session = Session(epoch: 8, number: 1)
+            _ = script.give(.received(.stored(session, end: 6, identity: b)))
+            let effects = script.give(.switchover)
+            #expect(effects.compactMap(\.transaction) == [.release(epoch: 8)])
+            _ = script.give(.answered(script.lastRequest, .init(isDone: true, snapshot: gone)))
+            _ = script.give(.settled(mark(6, 8)))
+            #expect(script.node.epochLed == nil)
+            return script
+        }
+        var waiting = handedOver()
+        for _ in 0..<5 {
+            #expect(waiting.give(.tick).compactMap(\.transaction) == [], "the other one goes first")
+            _ = waiting.give(.answered(waiting.lastRequest, .init(isDone: true, snapshot: gone)))
+        }
+        var back = handedOver()
+        let later = Session(epoch: 10, number: 1)
+        _ = back.give(.received(.hello(later)))
+        _ = back.give(.settled(mark(6, 8)))
+        _ = back.give(.watched(Script.view(10, leader: (b, 10), insync: ([a, b], 4))))
+        #expect(back.give(.received(.released(later))).compactMap(\.transaction) == [.take(insync: 4)])
+    }
+
     @Test("A standby whose leader left the epoch of its session takes the lead at once; else it is bound")
     func released() {
         let session = Session(epoch: 8, number: 2)

@@ -53,6 +53,8 @@ extension PairNode {
         if epochLed != nil { stepDown("a leader of a later epoch said hello") }
         acceptedSession = session
         acceptedEpoch = max(acceptedEpoch, session.epoch)
+        // The other one went first.
+        holdOffEnd = .zero
         role = .standby(Following(phase: .settling(session)))
         settle()
     }
