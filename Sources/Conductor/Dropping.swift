@@ -145,7 +145,8 @@ extension Conductor {
     ///
     /// Their seals, and the state they led to, remain. Callers are served meanwhile.
     ///
-    /// - Throws: ``CommandFailure`` with one sentence; nothing was dropped then.
+    /// - Throws: ``CommandFailure`` with one sentence; nothing was dropped then. In a pair the event that
+    ///   tells of it may stand already, and is carried out later (``ToldDrop``).
     public func drop(
         upTo end: UInt64, actor: Actor,
         progress: @escaping @Sendable (UInt64, UInt64) -> Void = { _, _ in }

@@ -9,17 +9,15 @@ import Registry
 struct LogWriter {
     private let log: EventLog
     private let logger: Logger
-    private var checkpoints: CheckpointWriter
+    private var chores: LogChores
     /// A drop takes the checkpoint with it, so that none shows what is gone.
     private var isCheckpointGone = false
     private var isFailing = false
-    /// Whether the data file may hold batches that a segment holds: at the start nobody knows.
-    private var hasLeftovers = true
 
     init(log: EventLog, logger: Logger) {
         self.log = log
         self.logger = logger
-        checkpoints = CheckpointWriter(of: log, logger: logger)
+        chores = LogChores(of: log, logger: logger)
     }
 
     /// The last durable place.
@@ -37,7 +35,7 @@ struct LogWriter {
         if isFailing { logger.notice("storing works again") }
         isFailing = false
         switch gathered.archive {
-        case .enters: hasLeftovers = true
+        case .enters: chores.hasLeftovers = true
         case .drops: checkpointIsGone()
         case nil: break
         }
@@ -50,26 +48,15 @@ struct LogWriter {
     }
 
     private mutating func checkpointIsGone() {
-        checkpoints.lookAnew()
+        chores.checkpoints.lookAnew()
         isCheckpointGone = true
     }
 
     /// Whether there is something to do that nobody waits for.
-    var hasChores: Bool { hasLeftovers || checkpoints.hasWork }
+    var hasChores: Bool { chores.areLeft }
 
     /// Does a part of it, in a commit of its own: callers' go between.
-    mutating func doChore() {
-        if checkpoints.hasWork { checkpoints.work() } else { removeLeftovers() }
-    }
-
-    private mutating func removeLeftovers() {
-        do throws(EventLogError) { hasLeftovers = try log.removeArchived() } catch {
-            // They do no harm; after the next archiving, or at the next start, it is tried again.
-            hasLeftovers = false
-            logger.warning(
-                "archived batches stay in the data file", metadata: ["reason": "\(error.sentence)"])
-        }
-    }
+    mutating func doChore() { chores.doOne() }
 
     /// Whether a restart would begin in what a segment holds: it must never need the archive.
     func isCheckpointBehind(_ change: ArchiveChange?) -> Bool {
@@ -78,15 +65,15 @@ struct LogWriter {
     }
 
     /// Whether the stored checkpoint shows less than what happened up to a position.
-    func isCheckpointBehind(_ position: UInt64) -> Bool { checkpoints.storedPosition < position }
+    func isCheckpointBehind(_ position: UInt64) -> Bool { chores.checkpoints.storedPosition < position }
 
     /// Whether a checkpoint was begun that is not stored yet.
-    var isCheckpointUnderWay: Bool { checkpoints.isUnderWay }
+    var isCheckpointUnderWay: Bool { chores.checkpoints.isUnderWay }
 
     /// Whether enough was stored since the last checkpoint, so that a restart replays only a tail.
     func isCheckpointDue(isStopping: Bool) -> Bool {
         if isCheckpointGone { return true }
-        let known = isStopping ? checkpoints.storedPosition : checkpoints.triedPosition
+        let known = isStopping ? chores.checkpoints.storedPosition : chores.checkpoints.triedPosition
         let tail = log.head.position - min(known, log.head.position)
         return tail >= (isStopping ? 1 : Conductor.checkpointInterval)
     }
@@ -96,12 +83,12 @@ struct LogWriter {
     /// - Parameter whenMade: called on another thread when there is a chore more.
     mutating func beginCheckpoint(of table: VIMTable, whenMade: @escaping @Sendable () -> Void) {
         isCheckpointGone = false
-        checkpoints.begin(of: table, whenMade: whenMade)
+        chores.checkpoints.begin(of: table, whenMade: whenMade)
     }
 
     /// Stores a checkpoint of the table as of the head at once.
     mutating func storeCheckpoint(of table: VIMTable) {
         isCheckpointGone = false
-        checkpoints.store(table)
+        chores.checkpoints.store(table)
     }
 }

@@ -18,25 +18,22 @@ extension RunningNode {
 
     func work() {
         var desk = LogDesk(
-            checkpoints: CheckpointWriter(of: log, logger: logger),
-            catchUp: CatchUpLines(keys, logger: logger))
+            chores: LogChores(of: log, logger: logger), catchUp: CatchUpLines(keys, logger: logger))
         archiveOwed()
         while let job = nextJob(&desk) {
             run(job, &desk)
             archiveOwed()
-            if job.isWrite, hasChores(desk) { doChore(&desk) }
+            if job.isWrite, hasChores(desk) { desk.chores.doOne() }
         }
     }
 
     /// What the log thread keeps from job to job.
     struct LogDesk {
-        var checkpoints: CheckpointWriter
+        var chores: LogChores
         let catchUp: CatchUpLines
         /// The session that stored batches were sent in, and the vault that the peer has by them.
         var session: Session?
         var vaultRevision: UInt64?
-        /// Whether the data file may hold batches that a segment holds: at the start nobody knows.
-        var hasLeftovers = true
         /// A conductor has written since this node followed last.
         var hasLed = false
         /// What waits until the checkpoint under way is stored.
@@ -53,20 +50,13 @@ extension RunningNode {
             let (job, isStopping) = state.withLock { ($0.takeJob(), $0.isStopping) }
             if let job { return job }
             if isStopping { return nil }
-            if !desk.checkpoints.isUnderWay, let held = desk.held.take() { return held }
-            if hasChores(desk) { doChore(&desk) } else { bell.wait() }
+            if !desk.chores.checkpoints.isUnderWay, let held = desk.held.take() { return held }
+            if hasChores(desk) { desk.chores.doOne() } else { bell.wait() }
         }
     }
 
     /// Whether there is something to do that nobody waits for.
-    private func hasChores(_ desk: borrowing LogDesk) -> Bool {
-        (desk.checkpoints.hasWork || desk.hasLeftovers) && !hasConductor
-    }
-
-    /// Does a part of it, in a commit of its own: the leader's batches go between.
-    private func doChore(_ desk: inout LogDesk) {
-        if desk.checkpoints.hasWork { desk.checkpoints.work() } else { removeLeftovers(&desk) }
-    }
+    private func hasChores(_ desk: borrowing LogDesk) -> Bool { desk.chores.areLeft && !hasConductor }
 
     private func run(_ job: LogJob, _ desk: inout LogDesk) {
         do throws(PairFault) {
@@ -136,7 +126,7 @@ extension RunningNode {
             after: before, upTo: head.position, isBehind: batches.contains(where: \.isFromLog))
         archiver.take(rehearsal.conductorEvents)
         try asking(fold)
-        if head.position >= desk.checkpoints.triedPosition + RunningNode.checkpointInterval {
+        if head.position >= desk.chores.checkpoints.triedPosition + RunningNode.checkpointInterval {
             beginCheckpoint(&desk)
         }
     }
@@ -144,7 +134,7 @@ extension RunningNode {
     /// What the log tells of the archive is not what was told before.
     private func lookAnew(_ desk: inout LogDesk) {
         desk.hasLed = false
-        desk.checkpoints.lookAnew()
+        desk.chores.checkpoints.lookAnew()
         archiver.lookAnew(after: table.withLock { $0.lastPosition(inStream: 0) })
     }
 
@@ -215,13 +205,13 @@ extension RunningNode {
 
     /// So that a start replays a short tail.
     func beginCheckpoint(_ desk: inout LogDesk) {
-        desk.checkpoints.begin(of: table.withLock { $0 }) { [bell] in bell.ring() }
+        desk.chores.checkpoints.begin(of: table.withLock { $0 }) { [bell] in bell.ring() }
     }
 
     /// Makes the conductor of an epoch: its first batch is the epoch's (rule 3).
     private func begin(_ epoch: UInt64, _ desk: inout LogDesk) throws(PairFault) {
         archiver.giveUp()
-        desk.checkpoints.giveUp()
+        desk.chores.checkpoints.giveUp()
         desk.hasLed = true
         try asking(fold)
         let conductor: Conductor

@@ -213,20 +213,20 @@ extension RunningNode {
     private func isCheckpointAwaited(
         by work: StandbyArchiver.Work, _ desk: inout LogDesk
     ) throws(EventLogError) -> Bool {
-        guard case .segment(let segment) = work, desk.checkpoints.storedPosition < segment.lastPosition
+        guard case .segment(let segment) = work, desk.chores.checkpoints.storedPosition < segment.lastPosition
         else { return false }
-        if desk.checkpoints.triedPosition < segment.lastPosition { beginCheckpoint(&desk) }
+        if desk.chores.checkpoints.triedPosition < segment.lastPosition { beginCheckpoint(&desk) }
         // One that failed is made at once, so that its fault ends the archiving.
-        if !desk.checkpoints.isUnderWay {
+        if !desk.chores.checkpoints.isUnderWay {
             try log.write(table.withLock { $0 }.checkpoint(seal: log.head.seal))
-            desk.checkpoints.lookAnew()
+            desk.chores.checkpoints.lookAnew()
         }
-        return desk.checkpoints.isUnderWay
+        return desk.chores.checkpoints.isUnderWay
     }
 
     private func enter(_ segment: SegmentHeader, _ desk: inout LogDesk) throws(EventLogError) {
         try log.enter(segment)
-        desk.hasLeftovers = true
+        desk.chores.hasLeftovers = true
         logger.info(
             "archived what the pair has archived",
             metadata: [
@@ -239,22 +239,12 @@ extension RunningNode {
         _ base: LogBase, of drop: ToldDrop, _ desk: inout LogDesk
     ) throws(EventLogError) {
         try log.enter(base, droppedAt: drop.time.microseconds)
-        desk.checkpoints.lookAnew()
+        desk.chores.checkpoints.lookAnew()
         beginCheckpoint(&desk)
         // It is done whatever becomes of the files: the next start tries again.
         _ = try? log.removeDroppedFiles()
         logger.notice(
             "dropped what the pair has dropped",
             metadata: ["dropped_end": "\(drop.event.lastPosition)", "told_at": "\(drop.position)"])
-    }
-
-    /// Removes some of what is archived from the data file, in a commit of its own.
-    func removeLeftovers(_ desk: inout LogDesk) {
-        do throws(EventLogError) { desk.hasLeftovers = try log.removeArchived() } catch {
-            // They do no harm; after the next archiving, or at the next start, it is tried again.
-            desk.hasLeftovers = false
-            logger.warning(
-                "archived batches stay in the data file", metadata: ["reason": "\(error.sentence)"])
-        }
     }
 }
