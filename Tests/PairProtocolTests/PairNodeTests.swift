@@ -202,6 +202,7 @@ struct PairNodeTests {
     func switchover() {
         var script = Script.leading(with: [a, b], isConnected: true)
         let session = Session(epoch: 8, number: 1)
+        script.now += .seconds(4)
         _ = script.give(.received(.stored(session, end: 6, identity: b)))
         _ = script.give(.gathered(batch(6, 7, 8)))
         _ = script.give(.switchover)
@@ -218,12 +219,25 @@ struct PairNodeTests {
         #expect(last.last == .send(.released(session)), "said when nothing is read on the promise any more")
     }
 
+    @Test("A leader serves on until a peer is free that was started a moment ago, and may have promised before")
+    func switchoverToNewcomer() {
+        var script = Script.leading(with: [a, b], isConnected: true)
+        let stored = PairInput.received(.stored(Session(epoch: 8, number: 1), end: 6, identity: b))
+        _ = script.give(stored)
+        #expect(script.give(.switchover).compactMap(\.transaction) == [])
+        #expect(script.node.isHandingOver && script.node.mayGather)
+        script.now += .seconds(4)
+        #expect(script.give(stored).compactMap(\.transaction) == [.release(epoch: 8)])
+        #expect(script.node.isHandingOver && !script.node.mayGather)
+    }
+
     @Test("Who handed over lets the other one go first, and is as ready as ever once that did")
     func handedBack() {
         let gone = Script.view(9, leader: nil, insync: ([a, b], 4))
         func handedOver() -> Script {
             var script = Script.leading(with: [a, b], isConnected: true)
             let session = Session(epoch: 8, number: 1)
+            script.now += .seconds(4)
             _ = script.give(.received(.stored(session, end: 6, identity: b)))
             let effects = script.give(.switchover)
             #expect(effects.compactMap(\.transaction) == [.release(epoch: 8)])

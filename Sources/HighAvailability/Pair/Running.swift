@@ -64,8 +64,8 @@ extension RunningNode {
         if let failure { throw failure }
     }
 
-    /// Lets the peer lead, if it holds everything; returns when this node no longer leads, or gave up, which
-    /// takes half a lease.
+    /// Lets the peer lead, if it holds everything; returns when this node no longer leads, or gave up: within
+    /// half a lease, or three where the peer was started a moment ago.
     public func handOver() async {
         give(.switchover)
         while state.withLock({ $0.core.isHandingOver }), !Task.isCancelled {

@@ -31,6 +31,8 @@ public struct Leading: Sendable {
     var lastCertain: Duration
     /// Since when an operator wants the peer to lead.
     var handingOverSince: Duration?
+    /// When somebody wished it to; it goes on serving until the peer can follow at once.
+    var handOverWished: Duration?
 
     /// The other node, as this session knows it.
     enum Peer: Sendable, Equatable {
@@ -290,7 +292,8 @@ extension PairNode {
 
     /// Whether this node leads and lets its peer take over, until that is done or given up.
     public var isHandingOver: Bool {
-        if case .leader(let leading) = role { leading.handingOverSince != nil } else { false }
+        guard case .leader(let leading) = role else { return false }
+        return leading.handingOverSince != nil || leading.handOverWished != nil
     }
 
     /// Whether the conductor may gather batches.

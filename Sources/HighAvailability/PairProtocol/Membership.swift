@@ -4,6 +4,8 @@ extension PairNode {
     mutating func decideMembership() {
         guard case .leader(let leading) = role, etcdFault == nil else { return }
         if let request, request.transaction != .read { return }
+        if leading.handOverWished != nil { heedWish() }
+        guard case .leader(let leading) = role else { return }
         if leading.handingOverSince != nil { return handOver(leading) }
         guard let partner = leading.partner else { return considerGrowing() }
         if isLost(partner, leading) {
@@ -118,7 +120,21 @@ extension PairNode {
 
     mutating func beginSwitchover() {
         guard case .leader(var leading) = role, leading.partner != nil, !leading.isUnsettled else { return }
-        leading.handingOverSince = now
+        leading.handOverWished = now
+        role = .leader(leading)
+        heedWish()
+    }
+
+    /// A peer that was started not long ago waits out what it may have promised before: until it is free this
+    /// one serves.
+    private mutating func heedWish() {
+        guard case .leader(var leading) = role, let wished = leading.handOverWished else { return }
+        let canFollow = now - leading.sessionBegan >= settings.promiseMax
+        if leading.partner == nil || now - wished > settings.promiseMax * 2 {
+            leading.handOverWished = nil
+        } else if canFollow, !leading.isUnsettled {
+            (leading.handOverWished, leading.handingOverSince) = (nil, now)
+        }
         role = .leader(leading)
     }
 

@@ -109,10 +109,8 @@ public struct PairNode: Sendable {
         self.settings = settings
         self.planted = planted
         role = .standby(Following())
-        // What it promised before it stopped is forgotten: wait out the longest promise, which a leader of an
-        // older build takes for a whole lease.
-        let longest = settings.extended(max(settings.promise, settings.lease))
-        forgottenPromiseEnd = planted == .promiseForgotten ? now : now + longest
+        // What it promised before it stopped is forgotten: wait out the longest promise.
+        forgottenPromiseEnd = planted == .promiseForgotten ? now : now + settings.promiseMax
         promiseEnd = forgottenPromiseEnd
         self.now = now
     }

@@ -121,7 +121,7 @@ extension PlantedBug {
     fileprivate var stated: Int {
         switch self {
         case .anyReleaseCounts, .epochResumed, .guardByName, .leaseTrusted, .noEpochCheck, .oldHelloAccepted,
-            .readWithoutPromise, .restoredEtcdBelieved, .stepDownOnlyForMembers:
+            .readWithoutPromise, .restoredEtcdBelieved, .settledByRead, .stepDownOnlyForMembers:
             100_000
         default: 5_000
         }
