@@ -83,7 +83,7 @@ final class Archiver: Sendable {
             lastSeal: segment.lastSeal.bytes, batchByteCount: segment.batchByteCount,
             fileByteCount: segment.fileByteCount, actor: actor)
         // The writer would store one that is not there before the segment counts, and let its callers wait.
-        await pipeline.storeCheckpoint(showing: segment.lastPosition)
+        try await pipeline.carryOut(.checkpoint(showing: segment.lastPosition))
         _ = try await pipeline.submit(.noteArchived(archived), with: .archive(.enters(segment)))
     }
 

@@ -20,17 +20,8 @@ final class CommitPipeline: Sendable {
     /// takes off the writer.
     static let helpedCount = 256
 
-    /// A base to put in the place of what the pair has dropped, and who waits for it.
-    private struct Errand: Sendable {
-        let base: LogBase
-        let time: Timestamp
-        let reply: @Sendable (Result<Void, CommandFailure>) -> Void
-    }
-
     private struct Queue: Sendable {
         var submissions: [Submission] = []
-        /// What the writer is to do between two batches.
-        var errands: [Errand] = []
         var isStopping = false
         /// The writer sleeps, or is about to: whoever leaves it work rings.
         var isWriterAsleep = false
@@ -55,16 +46,9 @@ final class CommitPipeline: Sendable {
         }
     }
 
-    /// Somebody waits for a checkpoint.
-    private struct CheckpointWish: Sendable {
-        /// What it must show.
-        var position: UInt64
-        var isBegun = false
-        var isOver: @Sendable () -> Void
-    }
-
     private let queue = Mutex(Queue())
-    private let checkpointWishes = Mutex<[CheckpointWish]>([])
+    /// In the order in which they are done; nil once the writer does no more.
+    private let errands = Mutex<[Errand]?>([])
     private let conveyor = Mutex(Conveyor())
     /// Held while durable batches are taken off the conveyor, so that they are published in order.
     private let finishing = Mutex(())
@@ -105,12 +89,7 @@ final class CommitPipeline: Sendable {
         let helper = DedicatedThread(name: "vedette-helper") { [self] in help(desk) }
         return DedicatedThread(name: "vedette-writer") { [self] in
             write(from: desk, to: LogWriter(log: log, logger: logger))
-            let wishes = checkpointWishes.withLock { wishes in
-                hasEnded.store(true, ordering: .releasing)
-                defer { wishes = [] }
-                return wishes
-            }
-            for wish in wishes { wish.isOver() }
+            hasEnded.store(true, ordering: .releasing)
             helperBell.ring()
             helper.join()
         }
@@ -159,24 +138,12 @@ final class CommitPipeline: Sendable {
         return try result.get()
     }
 
-    /// Lets a checkpoint be stored that shows what happened up to a position, beside the callers; returns
-    /// when there is one, or this one failed.
-    func storeCheckpoint(showing position: UInt64) async {
-        await withCheckedContinuation { continuation in
-            let isTaken = checkpointWishes.withLock { wishes in
-                guard !hasEnded.load(ordering: .acquiring) else { return false }
-                wishes.append(CheckpointWish(position: position) { continuation.resume() })
-                return true
-            }
-            if isTaken { writerBell.ring() } else { continuation.resume() }
-        }
-    }
-
-    /// Puts a base in the place of what it stands for; resumes when that is durable.
-    func carryOut(_ base: LogBase, droppedAt time: Timestamp) async throws(CommandFailure) {
+    /// Lets the writer do something between two batches; resumes when that is done, or with the reason why not.
+    func carryOut(_ work: Errand.Work) async throws(CommandFailure) {
         let result = await withCheckedContinuation { continuation in
-            let errand = Errand(base: base, time: time) { continuation.resume(returning: $0) }
-            if !enqueue({ $0.errands.append(errand) }) { errand.reply(.failure(whyStopped)) }
+            let errand = Errand(work: work) { continuation.resume(returning: $0) }
+            let isTaken = errands.withLock { $0?.append(errand) != nil }
+            if isTaken { writerBell.ring() } else { errand.reply(.failure(whyStopped)) }
         }
         try result.get()
     }
@@ -248,9 +215,9 @@ extension CommitPipeline {
             store(gathered, with: &writer, desk)
             if writer.hasChores { writer.doChore() }
             if writer.isCheckpointDue(isStopping: false) { beginCheckpoint(with: &writer) }
-            heedWishes(with: &writer)
         }
         runErrands(with: &writer)
+        dismissErrands()
         finish()
         let isAbandoned = isAbandoned.load(ordering: .acquiring)
         if !isAbandoned, writer.isCheckpointDue(isStopping: true) { storeCheckpoint(with: &writer) }
@@ -272,31 +239,47 @@ extension CommitPipeline {
             let gathered = closeBatch(from: desk)
             if isHelped { helperBell.ring() }
             if let gathered { return gathered }
-            let (isStopping, hasErrands) = queue.withLock { queue in
+            let isStopping = queue.withLock { queue in
                 queue.isWriterAsleep = true
-                return (queue.isStopping, !queue.errands.isEmpty)
+                return queue.isStopping
             }
             // Once more, now that whoever leaves work here rings: the helper may have gathered meanwhile.
             if let gathered = closeBatch(from: desk) { return gathered }
             if isStopping { return nil }
-            if hasErrands { continue }
             if writer.hasChores { writer.doChore() } else { writerBell.wait() }
-            heedWishes(with: &writer)
         }
     }
 
     private func runErrands(with writer: inout LogWriter) {
-        let errands = queue.withLock { queue in
-            defer { queue.errands = [] }
-            return queue.errands
+        while let errand = errands.withLock({ $0?.first }) {
+            var result: Result<Void, CommandFailure> = .success(())
+            switch errand.work {
+            case .drop(let base, let time):
+                do throws(EventLogError) { try writer.carryOut(base, droppedAt: time) } catch {
+                    result = .failure(.notStored(error.sentence))
+                }
+                if case .success = result { beginCheckpoint(with: &writer) }
+            case .checkpoint(let position):
+                // The writer does it by portions, as a chore, and comes back here.
+                if writer.isCheckpointUnderWay { return }
+                if !errand.isBegun, writer.isCheckpointBehind(position) {
+                    errands.withLock { $0?[0].isBegun = true }
+                    beginCheckpoint(with: &writer)
+                    continue
+                }
+            }
+            errands.withLock { _ = $0?.removeFirst() }
+            errand.reply(result)
         }
-        for errand in errands {
-            do throws(EventLogError) {
-                try writer.carryOut(errand.base, droppedAt: errand.time)
-                beginCheckpoint(with: &writer)
-                errand.reply(.success(()))
-            } catch { errand.reply(.failure(.notStored(error.sentence))) }
+    }
+
+    /// Tells those who still wait, and whoever comes, that the writer does no more.
+    private func dismissErrands() {
+        let left = errands.withLock { errands in
+            defer { errands = nil }
+            return errands ?? []
         }
+        for errand in left { errand.reply(.failure(whyStopped)) }
     }
 
     private func closeBatch(from desk: SharedDesk) -> GatheredBatch? {
@@ -388,19 +371,6 @@ extension CommitPipeline {
     private func beginCheckpoint(with writer: inout LogWriter) {
         finish()
         writer.beginCheckpoint(of: durableTable()) { [writerBell] in writerBell.ring() }
-    }
-
-    private func heedWishes(with writer: inout LogWriter) {
-        while !writer.isCheckpointUnderWay, var wish = checkpointWishes.withLock({ $0.first }) {
-            if !wish.isBegun, writer.isCheckpointBehind(wish.position) {
-                wish.isBegun = true
-                checkpointWishes.withLock { $0[0] = wish }
-                beginCheckpoint(with: &writer)
-            } else {
-                checkpointWishes.withLock { _ = $0.removeFirst() }
-                wish.isOver()
-            }
-        }
     }
 
     /// Callers wait for it: at the end, and when something must not go before it.

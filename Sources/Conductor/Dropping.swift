@@ -107,7 +107,7 @@ extension Archiver {
         guard let told = events.lazy.compactMap(ToldDrop.init).first(where: { $0.event == dropped }) else {
             preconditionFailure("an acknowledged event is not in the log")
         }
-        try await pipeline.carryOut(base, droppedAt: told.time)
+        try await pipeline.carryOut(.drop(base, at: told.time))
     }
 
     /// Carries out the last drop that the log tells of behind its archive, if it is not carried out yet: the
@@ -127,7 +127,7 @@ extension Archiver {
             Result { () throws(CommandFailure) in try told.base(in: log, unless: { isCancelled.isRaised }) }
         }
         guard let base = try result.get() else { return nil }
-        try await pipeline.carryOut(base, droppedAt: told.time)
+        try await pipeline.carryOut(.drop(base, at: told.time))
         _ = try? log.removeDroppedFiles()
         return told
     }
