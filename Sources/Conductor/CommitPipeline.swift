@@ -138,7 +138,7 @@ final class CommitPipeline: Sendable {
         return try result.get()
     }
 
-    /// Lets the writer do something between two batches; resumes when that is done, or with the reason why not.
+    /// Lets the writer do something between two batches; resumes when that is done, or says why it is not.
     func carryOut(_ work: Errand.Work) async throws(CommandFailure) {
         let result = await withCheckedContinuation { continuation in
             let errand = Errand(work: work) { continuation.resume(returning: $0) }

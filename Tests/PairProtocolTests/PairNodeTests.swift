@@ -219,7 +219,7 @@ struct PairNodeTests {
         #expect(last.last == .send(.released(session)), "said when nothing is read on the promise any more")
     }
 
-    @Test("A leader serves on until a peer is free that was started a moment ago, and may have promised before")
+    @Test("A leader serves on until a peer is free that was started a moment ago, and may have promised")
     func switchoverToNewcomer() {
         var script = Script.leading(with: [a, b], isConnected: true)
         let stored = PairInput.received(.stored(Session(epoch: 8, number: 1), end: 6, identity: b))

@@ -33,8 +33,8 @@ public struct PairSettings: Hashable, Sendable {
         precondition(interval * 3 < peerPatience && peerPatience < lease)
     }
 
-    /// So long at most a promise may bind that was given before a start, and is forgotten; a leader of an older
-    /// build takes one for a whole lease.
+    /// So long at most a promise may bind that was given before a start, and is forgotten; a leader of an
+    /// older build takes one for a whole lease.
     var promiseMax: Duration { extended(max(promise, lease)) }
 
     /// What is left of a time that another clock measures, on a clock that may run more slowly.

@@ -14,6 +14,7 @@ final class EmbeddedPair {
     private let etcd: Etcd
     private let addresses: [String]
     private let directory: String
+    private let standbyParent: String
     private let running: Task<Void, any Error>
     private var standby: Program?
     private var standbyCount = 0
@@ -22,9 +23,10 @@ final class EmbeddedPair {
     ///
     /// - Parameters:
     ///   - data: of the leader's log.
+    ///   - standbyParent: where the standbys have their logs.
     ///   - directory: of everything else.
-    init(leading data: String, in directory: String) async throws {
-        self.directory = directory
+    init(leading data: String, standbysIn standbyParent: String, in directory: String) async throws {
+        (self.directory, self.standbyParent) = (directory, standbyParent)
         etcd = try await Etcd(in: directory)
         addresses = try Machine.freePorts(count: 2).map { "127.0.0.1:\($0)" }
         var logger = Logger(label: "benchmark")
@@ -48,7 +50,7 @@ final class EmbeddedPair {
     }
 
     /// Where the standby that joined last has its log.
-    var standbyDirectory: String { "\(directory)/standby-\(standbyCount)" }
+    var standbyDirectory: String { "\(standbyParent)/standby-\(standbyCount)" }
     /// What it has logged.
     var standbyOutput: String { standby?.output ?? "" }
     /// Its processor time.
@@ -91,6 +93,29 @@ final class EmbeddedPair {
     private static func firstConductor(of node: RunningNode) async throws -> Conductor {
         for await role in node.roles { if case .leading(let conductor) = role { return conductor } }
         throw BenchmarkError("the node ended before it led")
+    }
+}
+
+/// Where the standby of an ``EmbeddedPair`` has its log.
+struct StandbyOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Where the standby's log goes (default: beside the leader's, on the same disk); on another disk, or in "
+                + "memory (/dev/shm), the leader's syncs do not wait for the standby's, as on two machines.",
+            valueName: "dir"))
+    var standbyDirectory: String?
+
+    /// Lets the body use a directory there, which is removed at the end.
+    func withDirectory<Result>(
+        otherwise directory: String, _ body: (String) async throws -> Result
+    ) async throws -> Result {
+        guard let standbyDirectory else { return try await body(directory) }
+        return try await withTemporaryDirectory(in: standbyDirectory, body)
+    }
+
+    /// What a report says of it.
+    func facts(otherwise parent: String) -> [(key: String, value: Cell)] {
+        [("standby_file_system", .text(Machine.fileSystem(of: standbyDirectory ?? parent)))]
     }
 }
 

@@ -13,11 +13,13 @@ struct Join: AsyncParsableCommand {
         discussion: """
             The leader, in this process, has a log of --events status reports and is called --rate times a second. \
             In each round: calls while it is alone; a standby, another process, is started on an empty directory, \
-            and calls until it is in sync; calls while it is. Then it is ended. Beside it, of the same bytes: cp and \
-            sync of the leader's data file, and a transfer over loopback in C.
+            and calls until it is in sync; calls while it is. Then it is ended. Beside it, of the same bytes, while \
+            the leader is alone and called as before: cp and sync of its data file to where the standby's was, and a \
+            transfer over loopback in C.
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var standby: StandbyOptions
     @Option(help: "Status reports in the log.") var events = 5_000_000
     @Option(help: "Registered VIMs.") var vims = 10_000
     @Option(parsing: .upToNextOption, help: "Events in a batch.") var batches = [64, 1_000]
@@ -34,7 +36,7 @@ struct Join: AsyncParsableCommand {
     func run() async throws {
         var report = Report(
             "join",
-            configuration: common.facts + [
+            configuration: common.facts + standby.facts(otherwise: common.parent) + [
                 ("events", .count(events)), ("vims", .count(vims)), ("rate", .count(rate)),
                 ("seconds", .count(seconds)), ("rounds", .count(rounds)),
             ],
@@ -47,26 +49,35 @@ struct Join: AsyncParsableCommand {
                 Column("alone_p50_microseconds", "alone p50 us"), Column("alone_p99_microseconds", "p99"),
                 Column("joining_p50_microseconds", "joining p50 us"),
                 Column("joining_p99_microseconds", "p99"),
+                Column("copying_p50_microseconds", "cp+sync p50 us"),
+                Column("copying_p99_microseconds", "p99"),
                 Column("joined_p50_microseconds", "in sync p50 us"), Column("joined_p99_microseconds", "p99"),
                 Column("joining_to_alone", "joining:alone p99"),
+                Column("joining_to_copying", "joining:cp+sync p99"),
                 Column("joining_to_joined", "joining:in sync p99"), Column("progress", "progress lines"),
             ])
         for batch in batches {
             try await withTemporaryDirectory(in: common.parent) { directory in
-                report.rows.append(try await measure(batch, in: directory))
+                let row = try await standby.withDirectory(otherwise: directory) {
+                    try await measure(batch, in: directory, standbysIn: $0)
+                }
+                report.rows.append(row)
             }
         }
         report.notes = [
             "join:cp+sync and join:loopback: the speed of joining by that of these; MB: the leader's data file.",
-            "joining:alone p99: what callers of the leader notice; to be at most 1.25.",
+            "joining:alone p99: what callers of the leader notice; to be at most 1.25. Beside it what they notice of "
+                + "cp and sync of the same bytes to the same place.",
         ]
         try report.print(asJSON: common.json)
     }
 
-    private func measure(_ batch: Int, in directory: String) async throws -> [Cell] {
+    private func measure(
+        _ batch: Int, in directory: String, standbysIn standbyParent: String
+    ) async throws -> [Cell] {
         let data = directory + "/leader"
         try await makeLog(batch, in: data)
-        let pair = try await EmbeddedPair(leading: data, in: directory)
+        let pair = try await EmbeddedPair(leading: data, standbysIn: standbyParent, in: directory)
         let fleet = Fleet(of: pair.conductor)
         let calls = PacedCalls(pair.conductor, fleet: fleet, perSecond: rate, seed: common.seed)
         var found = JoinResult(batch: batch)
@@ -89,7 +100,11 @@ struct Join: AsyncParsableCommand {
             }
             try await pair.leave()
             // The file grows while it is called, by little.
-            try found.take(limitsOf: data + "/events.lmdb", copy: directory + "/copy.lmdb")
+            _ = try calls.take()
+            let copy = standbyParent + "/copy.lmdb"
+            try found.copy(data + "/events.lmdb", to: copy, log: directory + "/copy.log")
+            found.copying.add(try calls.take())
+            try found.transfer(copy)
             try FileManager.default.removeItem(atPath: pair.standbyDirectory)
         }
         calls.stop()
@@ -115,18 +130,22 @@ private struct JoinResult {
     var standbyProcessor: [Double] = []
     var alone = Latencies()
     var joining = Latencies()
+    var copying = Latencies()
     var joined = Latencies()
     var progressLines = 0
 
     init(batch: Int) { self.batch = batch }
 
-    mutating func take(limitsOf file: String, copy: String) throws {
-        let log = copy + ".log"
+    mutating func copy(_ file: String, to copy: String, log: String) throws {
         copySeconds.append(
             try timed {
                 try Program.run(["/bin/cp", file, copy], log: log)
                 try Program.run(["/bin/sync", "--data", copy], log: log)
             }.seconds)
+    }
+
+    /// Removes the copy, and sends as many bytes over loopback.
+    mutating func transfer(_ copy: String) throws {
         var facts = stat()
         guard stat(copy, &facts) == 0 else { throw BenchmarkError("\(copy) cannot be looked at") }
         try FileManager.default.removeItem(atPath: copy)
@@ -135,7 +154,7 @@ private struct JoinResult {
     }
 
     var row: [Cell] {
-        let latencies = [alone, joining, joined]
+        let latencies = [alone, joining, copying, joined]
         func ratio(_ one: Latencies, _ other: Latencies) -> Cell {
             .number(one.microseconds(at: 99) / other.microseconds(at: 99), digits: 2)
         }
@@ -149,6 +168,9 @@ private struct JoinResult {
         ]
             + latencies.flatMap { latency -> [Cell] in
                 [.number(latency.microseconds(at: 50)), .number(latency.microseconds(at: 99))]
-            } + [ratio(joining, alone), ratio(joining, joined), .count(progressLines)]
+            } + [
+                ratio(joining, alone), ratio(joining, copying), ratio(joining, joined),
+                .count(progressLines),
+            ]
     }
 }

@@ -14,14 +14,15 @@ struct PairWorkload: AsyncParsableCommand {
         commandName: "pair",
         abstract: "Acknowledged updateVIM per second of a pair beside a single conductor, and latencies.",
         discussion: """
-            Both nodes run on this machine, with clear text on loopback, one disk and a real etcd: the leader in \
-            this process, the standby in another one. In each round, for each number of callers and each form: a \
+            Both nodes run on this machine, with clear text on loopback, one disk (or --standby-directory) and a real \
+            etcd: the leader in this process, the standby in another one. In each round, for each number of callers and each form: a \
             single conductor for --seconds; the pair for as long; the C loop over LMDB with the pair's batch sizes, \
             once alone and once twice at the same time, which is what one disk leaves two logs; pwrite + fdatasync \
             of one such batch; and one round trip of such a frame and its answer over loopback.
             """)
 
     @OptionGroup var common: CommonOptions
+    @OptionGroup var standby: StandbyOptions
     @Option(help: "Registered VIMs, of which each call chooses one at random.") var vims = 10_000
     @Option(parsing: .upToNextOption, help: "Numbers of concurrent callers.") var callers = [1, 64, 1_024]
     @Option(parsing: .upToNextOption, help: "task, reply or both.") var forms = [CallerForm.task, .reply]
@@ -37,7 +38,7 @@ struct PairWorkload: AsyncParsableCommand {
     func run() async throws {
         var report = Report(
             "pair",
-            configuration: common.facts + [
+            configuration: common.facts + standby.facts(otherwise: common.parent) + [
                 ("vims", .count(vims)), ("rounds", .count(rounds)), ("seconds", .number(seconds, digits: 2)),
                 ("lease", .text("2 s")),
             ],
@@ -59,7 +60,10 @@ struct PairWorkload: AsyncParsableCommand {
                 Column("standby_processor_microseconds", "standby"),
             ])
         try await withTemporaryDirectory(in: common.parent) { directory in
-            for result in try await measure(in: directory) { report.rows.append(result.row) }
+            let results = try await standby.withDirectory(otherwise: directory) {
+                try await measure(in: directory, standbysIn: $0)
+            }
+            report.rows = results.map(\.row)
         }
         report.notes = [
             "pair:single is to be at least 0.60. two C logs:one: the C loop over LMDB with the pair's batches, two "
@@ -72,11 +76,14 @@ struct PairWorkload: AsyncParsableCommand {
         try report.print(asJSON: common.json)
     }
 
-    private func measure(in directory: String) async throws -> [PairResult] {
+    private func measure(
+        in directory: String, standbysIn standbyParent: String
+    ) async throws -> [PairResult] {
         let single = try await Conductor(
             .init(directory: directory + "/single"), logger: Logger(label: "benchmark"))
         let singleFleet = try await Fleet(registering: vims, with: single)
-        let pair = try await EmbeddedPair(leading: directory + "/leader", in: directory)
+        let pair = try await EmbeddedPair(
+            leading: directory + "/leader", standbysIn: standbyParent, in: directory)
         try pair.join()
         try await pair.waitUntilInSync()
         let pairFleet = try await Fleet(registering: vims, with: pair.conductor)
