@@ -257,7 +257,8 @@ private struct PairResult {
         ] + single.latencyCells + pair.latencyCells + [
             .number(sync), .number(roundTrip, digits: 1),
             .number(extra / (sync + roundTrip), digits: 2),
-            .number(Spread(extras).median / (sync + roundTrip), digits: 2), .spread(single.processor, digits: 1),
+            .number(Spread(extras).median / (sync + roundTrip), digits: 2),
+            .spread(single.processor, digits: 1),
             .spread(pair.processor, digits: 1), .spread(standbyProcessor, digits: 1),
         ]
     }
