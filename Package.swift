@@ -33,13 +33,8 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 
 /// A library or program of ours; `path` says in which room it stands.
-func room(
-    _ name: String, _ path: String, _ dependencies: [Target.Dependency], isAlwaysOptimized: Bool = false
-) -> Target {
-    .target(
-        name: name, dependencies: dependencies, path: "Sources/\(path)",
-        // The simulator runs through a hundred thousand seeds in the tests, whose build is for debugging.
-        swiftSettings: settings + (isAlwaysOptimized ? [.unsafeFlags(["-O"])] : []))
+func room(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -122,7 +117,7 @@ let package = Package(
             ["Registry", "EventLog", "Projections", "Identity", "Auditing", "Threads", crypto]),
 
         // The pair: its protocol as a value, and two of them in one thread on simulated devices.
-        room("PairProtocol", "HighAvailability/PairProtocol", [], isAlwaysOptimized: true),
+        room("PairProtocol", "HighAvailability/PairProtocol", []),
         room(
             "PairEtcd", "HighAvailability/PairEtcd", ["PairProtocol", "EtcdClient", "Encodings", logging]),
         room(
@@ -133,7 +128,7 @@ let package = Package(
                 "PairProtocol", "PairWire", "PairEtcd", "EtcdClient", "Registry", "EventLog", "Projections",
                 "Identity", "Conductor", "Backups", "Threads", logging,
             ]),
-        room("Simulation", "Simulation", ["PairProtocol", "Threads", heap], isAlwaysOptimized: true),
+        room("Simulation", "Simulation", ["PairProtocol", "Threads", heap]),
 
         // Those who watch.
         room(

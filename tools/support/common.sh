@@ -1,4 +1,4 @@
-# Sourced by tools/run and tools/test: messages, and the Debian packages that are missing.
+# Sourced by tools/run, tools/test and what they call: messages, and the Debian packages that are missing.
 # shellcheck shell=bash
 
 started_at=$SECONDS
@@ -74,3 +74,8 @@ allow_daemons() {
 # librabbitmq for the broker, zstd for the log's archive.
 # shellcheck disable=SC2034 # used by the scripts that source this
 build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev librabbitmq-dev libzstd-dev)
+
+# How the tests and what they start are built: optimized, as users run it and in half the time that tests of a build
+# for debugging take; in a place of its own, since tests look at names that users' programs do not show.
+# shellcheck disable=SC2034 # used by the scripts that source this
+test_build=(-c release -Xswiftc -enable-testing --scratch-path .build/tests)
