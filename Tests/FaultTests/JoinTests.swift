@@ -38,6 +38,13 @@ private struct JoiningPair: Sendable {
         }
     }
 
+    /// Notes all that the nodes ever tell of themselves.
+    var watch: RestartableProgram {
+        RestartableProgram(
+            "/usr/bin/etcdctl", ["--endpoints", etcd.urls[0], "watch", "--prefix", "/vedette/test/nodes/"],
+            files: directory + "/watch", log: directory + "/watch.log")
+    }
+
     func waitForSync() async throws {
         do {
             try await eventually("both are in sync") {
@@ -118,7 +125,7 @@ struct JoinTests {
             try await withEtcd(directory: directory) { etcd in
                 let pair = try JoiningPair(in: directory, etcd: etcd)
                 try await makeLog(pair.data(0))
-                try await body(pair)
+                try await withProgram(pair.watch) { try await body(pair) }
             }
         }
     }
@@ -194,6 +201,11 @@ struct JoinTests {
                     try await pair.waitForSync()
                     #expect(programs[1].logText().contains("copies the other node's log"))
                     #expect(try await pair.names(at: 1) == ["large"])
+                    #expect(pair.watch.logText().contains(#""copy":{"#))
+                    try await eventually("pair status has nothing to tell any more") {
+                        let status = ["pair", "status", "--pair", "test", "--etcd", pair.etcd.urls[0]]
+                        return try await runVedette(status).exitCode == 0
+                    }
                 }
             }
             try await pair.expectOneHistory()

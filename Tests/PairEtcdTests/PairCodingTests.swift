@@ -41,7 +41,11 @@ struct PairCodingTests {
         #expect(PairMember(encoded: Array(json.utf8)) == member)
         member.trouble = "the disk is full"
         member.masterKey = "00ff00ff00ff00ff"
+        member.copy = .init(to: "b", byteCount: 1, of: .max)
         #expect(PairMember(encoded: member.encoded) == member)
+        let copy = #","copy":{"bytes":"1","host":"b","of":"18446744073709551615"},"end""#
+        #expect(String(decoding: member.encoded, as: UTF8.self).contains(copy.dropFirst()))
+        #expect(PairMember(encoded: Array((json.dropLast() + #","copy":[7]}"#).utf8))?.copy == nil)
         #expect(PairMember(encoded: Array((json.dropLast() + #","new":[1]}"#).utf8))?.name == "a")
         // Nothing is decided by it.
         let later = json.replacing(#""entering""#, with: #""witness""#)

@@ -21,6 +21,7 @@ struct ConnectedPeer: Sendable {
 extension RunningNode {
     /// A link stands, or the peer says something else of itself on it.
     func greetPeer() {
+        giver.otherIsThere()
         let known = link.peerGreeting.flatMap { PeerEnclosure(bytes: $0.enclosure) }
         if let known { lastPeer.withLock { $0 = known } }
         peer.withLock { $0 = known.map { ConnectedPeer($0, of: enclosure.present) } }

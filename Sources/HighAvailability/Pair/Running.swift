@@ -28,6 +28,8 @@ final class Inlet: Sendable {
 
     func greetPeer() { node.withLock { $0 }?.greetPeer() }
 
+    func publish() { node.withLock { $0 }?.publish() }
+
     func refusal(of peer: PairGreeting) -> String? { node.withLock { $0 }?.refusal(of: peer) }
 }
 
@@ -96,7 +98,7 @@ extension RunningNode {
     }
 
     /// Tells what this node is, for people; now and then, and at once if it became something else.
-    private func publish() {
+    fileprivate func publish() {
         let (role, epoch) = state.withLock { state in
             let role: PairMember.Role =
                 switch state.core.role {
@@ -106,12 +108,15 @@ extension RunningNode {
                 }
             return (role, state.core.epochLed ?? log.head.epoch)
         }
-        let (now, key) = (RunningNode.now, enclosure.fingerprint)
+        let (now, key, copy) = (RunningNode.now, enclosure.fingerprint, giver.copy)
         let isDue = published.withLock { published in
-            let isDue =
-                published.map { $0.role != role || $0.key != key || now - $0.at > .seconds(1) } ?? true
-            if isDue { published = (role, key, now) }
-            return isDue
+            if let told = published, now - told.at <= .seconds(1),
+                (told.role, told.key, told.bringsCopy) == (role, key, copy != nil)
+            {
+                return false
+            }
+            published = (role, key, copy != nil, now)
+            return true
         }
         guard isDue else { return }
         enclosure.offerCopy(CopyOffer.isMade(of: log))
@@ -120,14 +125,15 @@ extension RunningNode {
         if followsKeylessLeader {
             troubles.append("the other node leads, though it cannot reach etcd: by the promise of this one")
         }
-        if let trouble { troubles.append(trouble) }
+        // Whoever is brought a copy has no link meanwhile.
+        if let trouble, copy.map({ $0.byteCount == $0.total }) ?? true { troubles.append(trouble) }
         etcd.publish(
             PairMember(
                 name: Conductor.hostName, restAddress: configuration.address,
                 peerAddress: "\(configuration.wire.listen)", version: options.version, role: role,
                 epoch: epoch, end: log.head.position,
                 masterKey: key,
-                trouble: troubles.isEmpty ? nil : troubles.joined(separator: "; "),
+                trouble: troubles.isEmpty ? nil : troubles.joined(separator: "; "), copy: copy,
                 time: Int64(clamping: options.now().microseconds)))
     }
 

@@ -64,7 +64,7 @@ public final class RunningNode: Sendable {
     let peer = Mutex<ConnectedPeer?>(nil)
     let refusal = Mutex<PeerRefusal?>(nil)
     /// What was told of this node last, and when.
-    let published = Mutex<(role: PairMember.Role, key: String?, at: Duration)?>(nil)
+    let published = Mutex<(role: PairMember.Role, key: String?, bringsCopy: Bool, at: Duration)?>(nil)
     let enclosure: OwnEnclosure
     let giver: CopyGiver
     let archiver: StandbyArchiver
@@ -121,7 +121,9 @@ public final class RunningNode: Sendable {
                 address: configuration.address, masterKey: try RunningNode.masterKey(keyFile, log)))
         enclosure.offerCopy(CopyOffer.isMade(of: log))
         self.enclosure = enclosure
-        giver = CopyGiver(of: log, to: configuration.wire, logger: logger) {
+        giver = CopyGiver(
+            of: log, to: configuration.wire, logger: logger, didBegin: { inlet.publish() }
+        ) {
             var greeting = greeting
             greeting.enclosure = enclosure.bytes
             return greeting

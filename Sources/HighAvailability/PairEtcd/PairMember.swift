@@ -12,6 +12,34 @@ public struct PairMember: Hashable, Sendable {
         case leader
     }
 
+    /// A copy of its log that it brings the other node, which has nothing yet.
+    public struct Copy: Hashable, Sendable {
+        /// The other node's name.
+        public var host: String
+        /// How many bytes it has sent.
+        public var byteCount: UInt64
+        /// About how many it will send; as many as it has sent when that is all.
+        public var total: UInt64
+
+        /// All parts at once.
+        public init(to host: String, byteCount: UInt64, of total: UInt64) {
+            (self.host, self.byteCount, self.total) = (host, byteCount, total)
+        }
+
+        var json: JSONValue {
+            .object([
+                "host": .string(host), "bytes": .string(String(byteCount)), "of": .string(String(total)),
+            ])
+        }
+
+        init?(_ json: JSONValue) {
+            guard let host = json["host"]?.string, let bytes = json["bytes"]?.string.flatMap({ UInt64($0) }),
+                let total = json["of"]?.string.flatMap({ UInt64($0) })
+            else { return nil }
+            self.init(to: host, byteCount: bytes, of: total)
+        }
+    }
+
     /// The node's name.
     public var name: String
     /// Where clients reach it, such as `http://10.0.0.1:9890`.
@@ -30,13 +58,15 @@ public struct PairMember: Hashable, Sendable {
     public var masterKey: String?
     /// What is wrong, in a sentence; nil if nothing is.
     public var trouble: String?
+    /// The copy that is on its way, or that the other node verifies; nil if there is none.
+    public var copy: Copy?
     /// When it said so: microseconds since 1970, by its own clock.
     public var time: Int64
 
     /// All parts at once.
     public init(
         name: String, restAddress: String, peerAddress: String, version: String, role: Role, epoch: UInt64,
-        end: UInt64, masterKey: String? = nil, trouble: String?, time: Int64
+        end: UInt64, masterKey: String? = nil, trouble: String?, copy: Copy? = nil, time: Int64
     ) {
         self.name = name
         self.restAddress = restAddress
@@ -47,6 +77,7 @@ public struct PairMember: Hashable, Sendable {
         self.end = end
         self.masterKey = masterKey
         self.trouble = trouble
+        self.copy = copy
         self.time = time
     }
 
@@ -60,6 +91,7 @@ public struct PairMember: Hashable, Sendable {
         ]
         if let masterKey { members["master_key"] = .string(masterKey) }
         if let trouble { members["trouble"] = .string(trouble) }
+        if let copy { members["copy"] = copy.json }
         return JSONValue.object(members).encoded
     }
 
@@ -76,6 +108,7 @@ public struct PairMember: Hashable, Sendable {
         self.init(
             name: name, restAddress: restAddress, peerAddress: peerAddress, version: version,
             role: Role(rawValue: role) ?? .standby, epoch: epoch, end: end,
-            masterKey: json["master_key"]?.string, trouble: json["trouble"]?.string, time: time)
+            masterKey: json["master_key"]?.string, trouble: json["trouble"]?.string,
+            copy: json["copy"].flatMap { Copy($0) }, time: time)
     }
 }

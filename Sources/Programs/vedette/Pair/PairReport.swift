@@ -66,11 +66,24 @@ struct PairReport {
                 "\(node.shortName) has another master key than the leader: it takes that over when it follows"
             )
         }
-        if nodes.count == 1 { troubles.append("there is one node: start the other one") }
+        if nodes.count == 1, nodes[0].member?.copy == nil {
+            troubles.append("there is one node: start the other one")
+        }
         for node in nodes {
+            if let copy = node.member?.copy { troubles.append(sentence(copy, from: node)) }
             if let trouble = node.member?.trouble { troubles.append("\(node.shortName) says: \(trouble)") }
         }
         return troubles
+    }
+
+    private func sentence(_ copy: PairMember.Copy, from node: Node) -> String {
+        let size = "\(copy.total / 1_000_000) MB"
+        guard copy.byteCount < copy.total else {
+            return "\(node.shortName) has brought \(copy.host) a copy of its log, \(size): \(copy.host) "
+                + "verifies it, and then follows"
+        }
+        let percent = UInt64(100 * Double(copy.byteCount) / Double(copy.total))
+        return "\(node.shortName) brings \(copy.host) a copy of its log: \(percent)% of \(size)"
     }
 
     /// Whether both say their master key, and it is not the same.

@@ -70,6 +70,12 @@ struct PairStatus: AsyncParsableCommand {
                         shown["version"] = .string(member.version)
                         shown["master_key"] = member.masterKey.map { .string($0) } ?? .null
                         shown["end"] = .integer(Int64(clamping: member.end))
+                        shown["copy"] = member.copy.map {
+                            .object([
+                                "host": .string($0.host), "bytes": .integer(Int64(clamping: $0.byteCount)),
+                                "of": .integer(Int64(clamping: $0.total)),
+                            ])
+                        }
                     }
                     if let lag = report.lag(of: node) { shown["lag"] = .integer(Int64(clamping: lag)) }
                     return .object(shown)
