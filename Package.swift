@@ -37,10 +37,13 @@ func room(_ name: String, _ path: String, _ dependencies: [Target.Dependency]) -
     .target(name: name, dependencies: dependencies, path: "Sources/\(path)", swiftSettings: settings)
 }
 
+/// The tests of a room.
+///
+/// In an optimized build they themselves are not optimized: that takes longer than they run.
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
     .testTarget(
         name: name, dependencies: dependencies, path: "Tests/\(name)", resources: resources,
-        swiftSettings: settings)
+        swiftSettings: settings + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
 }
 
 let package = Package(
