@@ -1,3 +1,4 @@
+import Foundation
 import Harness
 import Synchronization
 import Testing
@@ -9,6 +10,12 @@ extension RunningPair {
             let status = try await status()
             return status["in_sync"].integer == 2
         }
+    }
+
+    /// Takes a log away whose node does not run, once the other one goes on without it.
+    func loseDisk(of node: RunningNode) async throws {
+        try await eventually("the other one goes on alone") { try await status()["in_sync"].integer == 1 }
+        try FileManager.default.removeItem(atPath: node.dataDirectory)
     }
 
     /// Both logs are whole, and the same up to where the shorter one ends.

@@ -81,7 +81,7 @@ struct PairTests {
             try await pair.waitForSync()
             // The one that took the key over from the other hands it on.
             try await first.kill9()
-            try FileManager.default.removeItem(atPath: first.dataDirectory)
+            try await pair.loseDisk(of: first)
             let later = try await second.register(standInVIM("while-it-was-away", at: endpoint.url))
             try await first.start()
             try await pair.waitForSync()
@@ -113,7 +113,7 @@ struct PairTests {
             known.append(try await first.register(standInVIM("hot", at: endpoint.url)))
 
             try await second.stop()
-            try FileManager.default.removeItem(atPath: second.dataDirectory)
+            try await pair.loseDisk(of: second)
             try await second.start()
             try await pair.waitForSync()
             try await pair.expectOneHistory()
@@ -207,7 +207,7 @@ struct PairTests {
 
             // A new node joins behind what is dropped.
             try await leader.kill9()
-            try FileManager.default.removeItem(atPath: leader.dataDirectory)
+            try await pair.loseDisk(of: leader)
             try await leader.start()
             try await pair.waitForSync()
             #expect(try leader.segmentEnds() == Array(ends[2...]))
