@@ -86,6 +86,38 @@ struct PairNodeTests {
         #expect(effects.contains(.serve(epoch: 8)))
     }
 
+    @Test("Who catches up is waited for when that takes hardly longer than ever, or has taken long ten times")
+    func rounds() {
+        let (session, long) = (Session(epoch: 8, number: 1), Duration.milliseconds(100))
+        func stored(_ end: UInt64) -> PairInput { .received(.stored(session, end: end, identity: b)) }
+        func catching() -> Script {
+            var script = Script.leading(with: [a], isConnected: true)
+            _ = script.give(.gathered(batch(6, 9, 8)))
+            _ = script.give(.stored(mark(9, 8)))
+            _ = script.give(stored(6))
+            #expect(script.node.acknowledgedEnd == 9)
+            return script
+        }
+        let change = EtcdTransaction.setInsync([a, b], epoch: 8, revision: 4)
+        var quick = catching()
+        _ = quick.give(.gathered(batch(9, 12, 8)), after: long)
+        #expect(quick.give(stored(9), after: long).compactMap(\.transaction) == [])
+        _ = quick.give(.stored(mark(12, 8)), after: long)
+        #expect(quick.node.acknowledgedEnd == 12, "nobody waits for it yet")
+        #expect(quick.give(stored(12), after: long).compactMap(\.transaction) == [], "long, too")
+        #expect(quick.give(.tick, after: .milliseconds(1)).compactMap(\.transaction) == [change])
+
+        var (slow, changes, count) = (catching(), [EtcdTransaction](), 0)
+        while changes.isEmpty, count < 20 {
+            count += 1
+            let end = 9 + UInt64(count)
+            for input in [.gathered(batch(end - 1, end, 8)), .stored(mark(end, 8)), stored(end)] {
+                changes += slow.give(input, after: long).compactMap(\.transaction)
+            }
+        }
+        #expect(changes == [change] && (3...10).contains(count))
+    }
+
     @Test("A failed commit ends the epoch if the batch was sent, and else only the batch")
     func failing() {
         var alone = Script.leading(with: [a])
@@ -419,8 +451,10 @@ private struct Script {
         return script
     }
 
-    mutating func give(_ input: PairInput) -> [PairEffect] {
-        now += .milliseconds(600)
+    mutating func give(
+        _ input: PairInput, after pause: Duration = .milliseconds(600)
+    ) -> [PairEffect] {
+        now += pause
         effects = node.handle(input, at: now)
         for case .transact(let number, _) in effects { lastRequest = number }
         for case .send(.hello(let session)) in effects { lastSession = session.number }

@@ -34,6 +34,16 @@ public struct Leading: Sendable {
     /// When somebody wished it to; it goes on serving until the peer can follow at once.
     var handOverWished: Duration?
 
+    /// What the peer is catching up with, as long as it is no partner.
+    var round: Round?
+
+    /// A part of a peer's catching up: everything that was gathered when it began.
+    struct Round: Sendable {
+        let end: UInt64
+        let began: Duration
+        var number = 1
+    }
+
     /// The other node, as this session knows it.
     enum Peer: Sendable, Equatable {
         /// Not connected, or nothing was heard for long.
@@ -117,6 +127,7 @@ extension PairNode {
             leading.sessionNumber += 1
             leading.sessionBegan = node.now
             leading.isShipping = false
+            leading.round = nil
             leading.peer = .greeted
             node.order(.send(.hello(leading.session)))
             node.ping(&leading)
@@ -254,6 +265,7 @@ extension PairNode {
                 return node.stepDown("a batch that was sent could not be stored")
             }
             leading.gathered = node.end.position
+            leading.round = nil
             if case .follows(let identity, let stored, let sent) = leading.peer {
                 let most = node.end.position
                 leading.peer = .follows(identity, stored: min(stored, most), sent: min(sent, most))

@@ -15,6 +15,10 @@ public struct PairSettings: Hashable, Sendable {
     public var etcdPatience: Duration
     /// At most so many positions are on their way to a peer, but for one batch.
     public var windowMax: UInt64 = 1 << 16
+    /// A peer that catches up becomes a partner after a round that takes no longer.
+    var roundMax: Duration { interval / 16 }
+    /// Or after so many, however long they take.
+    static let roundCountMax = 10
     /// How far clocks may run apart.
     public var clockErrorPartsPerThousand: Int
 
