@@ -112,6 +112,19 @@ struct OperatorDoorTests {
         }
     }
 
+    @Test("A server that ended since it was looked for is told, not waited for", .timeLimit(.minutes(1)))
+    func gone() async throws {
+        try await withTemporaryDirectory { directory in
+            var found: OperatorClient?
+            try await withDoor(in: directory) { found = OperatorClient(directory: directory) }
+            let client = try #require(found)
+            let failure = await #expect(throws: OperatorFailure.self) {
+                try await client.ask(Counting.self, .init(upTo: 1)) { _ in }
+            }
+            #expect(failure?.sentence.contains("the server stopped answering") == true)
+        }
+    }
+
     @Test("A caller who waits when the server stops is told; nobody hangs")
     func stopped() async throws {
         try await withTemporaryDirectory { directory in

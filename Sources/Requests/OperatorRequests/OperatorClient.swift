@@ -21,6 +21,23 @@ public struct OperatorClient: Sendable {
     public func ask<Task: OperatorTask>(
         _ task: Task.Type, _ wish: Task.Wish, progress: (OperatorProgress) -> Void
     ) async throws(OperatorFailure) -> Task.Outcome {
+        var configuration = HTTPClient.Configuration()
+        // A server that has ended since it was looked for does not come back for this.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        let client = HTTPClient(
+            eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: configuration)
+        let result: Result<Task.Outcome, OperatorFailure>
+        do throws(OperatorFailure) {
+            result = .success(try await ask(task, wish, by: client, progress: progress))
+        } catch { result = .failure(error) }
+        // A failure to close leaves nothing to do: all has been said.
+        try? await client.shutdown()
+        return try result.get()
+    }
+
+    private func ask<Task: OperatorTask>(
+        _ task: Task.Type, _ wish: Task.Wish, by client: HTTPClient, progress: (OperatorProgress) -> Void
+    ) async throws(OperatorFailure) -> Task.Outcome {
         do {
             let escaped = socket.path.replacing("/", with: "%2F")
             var request = HTTPClientRequest(
@@ -28,7 +45,7 @@ public struct OperatorClient: Sendable {
             request.method = .POST
             request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(wish)))
             // A task takes as long as it takes.
-            let response = try await HTTPClient.shared.execute(request, deadline: .distantFuture)
+            let response = try await client.execute(request, deadline: .distantFuture)
             var rest = ByteBuffer()
             for try await part in response.body {
                 rest.writeImmutableBuffer(part)
