@@ -15,10 +15,10 @@ struct PairWorkload: AsyncParsableCommand {
         abstract: "Acknowledged updateVIM per second of a pair beside a single conductor, and latencies.",
         discussion: """
             Both nodes run on this machine, with clear text on loopback, one disk (or --standby-directory) and a real \
-            etcd: the leader in this process, the standby in another one. In each round, for each number of callers and each form: a \
-            single conductor for --seconds; the pair for as long; the C loop over LMDB with the pair's batch sizes, \
-            once alone and once twice at the same time, which is what one disk leaves two logs; pwrite + fdatasync \
-            of one such batch; and one round trip of such a frame and its answer over loopback.
+            etcd: the leader in this process, the standby in another one. In each round, for each number of callers \
+            and each form: a single conductor for --seconds; the pair for as long; the C loop over LMDB with the \
+            pair's batch sizes, once alone and once twice at the same time, which is what one disk leaves two logs; \
+            pwrite + fdatasync of one such batch; and one round trip of such a frame and its answer over loopback.
             """)
 
     @OptionGroup var common: CommonOptions
