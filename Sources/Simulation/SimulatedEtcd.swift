@@ -46,7 +46,10 @@ struct SimulatedEtcd: Sendable {
                 insync = EtcdSnapshot.Insync(members: [identity], revision: number)
             }
         case .setInsync(let members, let epoch, let revision):
-            let isMine = planted == .guardByName ? holder?.node == lease.node : leader?.epoch == epoch
+            // After a restore another's key may have been created at the same revision.
+            let isMine =
+                planted == .guardByName
+                ? holder?.node == lease.node : leader == .init(identity: identity, epoch: epoch)
             isDone = isMine && (insync?.revision == revision || planted == .noRevisionGuard)
             if isDone {
                 number += 1

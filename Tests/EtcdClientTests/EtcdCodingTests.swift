@@ -8,13 +8,17 @@ struct EtcdCodingTests {
     @Test("A transaction's bytes are these")
     func transaction() {
         let body = EtcdCoding.transaction(
-            [.created("a/leader", at: 0), .modified("a/insync", at: 9_223_372_036_854_775_809)],
+            [
+                .created("a/leader", at: 0), .modified("a/insync", at: 9_223_372_036_854_775_809),
+                .value("b", [0, 0xFF]),
+            ],
             [.put("a/leader", [0, 0xFF], lease: 7_533_855_956_788_117_765), .delete("b"), .get("a/leader")],
             [.list(prefix: "a/")])
         let golden =
             #"{"compare":[{"create_revision":"0","key":"YS9sZWFkZXI=","result":"EQUAL","target":"CREATE"},"#
             + #"{"key":"YS9pbnN5bmM=","mod_revision":"9223372036854775809","result":"EQUAL","#
-            + #""target":"MOD"}],"#
+            + #""target":"MOD"},"#
+            + #"{"key":"Yg==","result":"EQUAL","target":"VALUE","value":"AP8="}],"#
             + #""failure":[{"request_range":{"key":"YS8=","range_end":"YTA="}}],"#
             + #""success":[{"request_put":{"key":"YS9sZWFkZXI=","lease":"7533855956788117765","#
             + #""value":"AP8="}},"#

@@ -50,8 +50,8 @@ public struct PairKeys: Sendable {
     ) async throws(PairEtcdFault) -> EtcdAnswer {
         let conditions: [EtcdComparison]
         let done: [EtcdOperation]
-        let takeLead = EtcdOperation.put(
-            leaderKey, Array(PairKeys.text(of: identity).utf8), lease: lease)
+        let own = Array(PairKeys.text(of: identity).utf8)
+        let takeLead = EtcdOperation.put(leaderKey, own, lease: lease)
         switch transaction {
         case .read:
             conditions = []
@@ -64,7 +64,10 @@ public struct PairKeys: Sendable {
             conditions = [.created(leaderKey, at: 0), .created(insyncKey, at: 0)]
             done = [takeLead, putInsync([identity])]
         case .setInsync(let members, let epoch, let revision):
-            conditions = [.created(leaderKey, at: epoch), .modified(insyncKey, at: revision)]
+            // In an etcd that was restored, another's key may have been created at the same revision.
+            conditions = [
+                .created(leaderKey, at: epoch), .value(leaderKey, own), .modified(insyncKey, at: revision),
+            ]
             done = [putInsync(members)]
         case .release(let epoch):
             conditions = [.created(leaderKey, at: epoch)]

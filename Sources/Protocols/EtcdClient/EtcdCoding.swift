@@ -23,6 +23,8 @@ enum EtcdCoding {
             ]
         case .modified(let key, let revision):
             ["key": text(key), "target": "MOD", "result": "EQUAL", "mod_revision": number(revision)]
+        case .value(let key, let value):
+            ["key": text(key), "target": "VALUE", "result": "EQUAL", "value": bytes(value)]
         }
     }
 

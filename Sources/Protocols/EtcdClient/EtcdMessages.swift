@@ -44,6 +44,8 @@ public enum EtcdComparison: Hashable, Sendable {
     case created(String, at: UInt64)
     /// The key was last changed at this revision.
     case modified(String, at: UInt64)
+    /// The key has this value.
+    case value(String, [UInt8])
 }
 
 /// A step of a transaction; later steps see what earlier ones did.
