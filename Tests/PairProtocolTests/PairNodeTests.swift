@@ -186,6 +186,17 @@ struct PairNodeTests {
         #expect(refused.contains { if case .stepDown = $0 { true } else { false } })
     }
 
+    @Test("Who went on alone follows no lead from before: a restored etcd may have lost it")
+    func outlived() {
+        var script = Script.leading(with: [a])
+        _ = script.give(.watched(Script.view(12, leader: (a, 8), insync: ([a], 12))))
+        let lost = script.give(.received(.hello(Session(epoch: 10, number: 1))))
+        #expect(lost == [.send(.refusal(Session(epoch: 8, number: 0)))])
+        #expect(script.node.epochLed == 8)
+        let later = script.give(.received(.hello(Session(epoch: 13, number: 1))))
+        #expect(later.contains(.stepDown("a leader of a later epoch said hello")))
+    }
+
     @Test("A partner that is not connected is given up as the epoch begins, one that is silent later")
     func patienceWithPartner() {
         let alone = EtcdTransaction.setInsync([a], epoch: 8, revision: 4)

@@ -47,7 +47,7 @@ extension PairNode {
 
     /// Rule 6: it is the sender's epoch that counts, since catching up carries old batches.
     mutating func takeHello(_ session: Session) {
-        guard isAcceptable(session) else {
+        guard isAcceptable(session), !isOutlived(session) else {
             return order(.send(.refusal(max(acceptedSession, Session(epoch: promised, number: 0)))))
         }
         if epochLed != nil { stepDown("a leader of a later epoch said hello") }
@@ -66,6 +66,15 @@ extension PairNode {
             session.epoch > promised || session.epoch == promised && epochLed == nil
         default: session.epoch >= promised && session > acceptedSession
         }
+    }
+
+    /// Whether this log went on alone behind that epoch, as etcd shows (rule 6).
+    ///
+    /// What it acknowledged since is in no other log. Only where etcd was restored to before a lead that this
+    /// node never heard of is there somebody who took it.
+    private func isOutlived(_ session: Session) -> Bool {
+        guard let insync = view?.insync, insync.members == [identity] else { return false }
+        return session.epoch <= insync.revision
     }
 
     /// Older writes are settled: the search begins (rule 7).
