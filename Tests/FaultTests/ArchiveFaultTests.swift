@@ -2,8 +2,9 @@
 // SIGKILL at random moments of archiving and dropping.
 //
 // 1. Six callers register VIMs; answers are kept in memory.
-// 2. While they do, the server archives on its own, and an operator archives and drops again and again.
-// 3. At a random moment the server is killed; in other rounds the command is, with no server there.
+// 2. While they do, the server archives on its own, and an operator archives and drops, up to three times.
+// 3. At a random moment of the operator's next command the server is killed; in other rounds a command is,
+//    with no server there.
 // 4. The next start must show every VIM that was acknowledged, and `audit verify` must find nothing.
 import EventLog
 import Foundation
@@ -89,14 +90,16 @@ struct ArchiveFaultTests {
     }
 
     private func archive(_ data: String, drops: Bool) async throws -> FinishedProcess {
-        let wish = drops ? ["--yes", "--drop-before"] : ["--before"]
-        return try await runVedette(["archive", "--data-directory", data] + wish + ["0s"])
+        try await runVedette(arguments(data, drops: drops))
+    }
+
+    private func arguments(_ data: String, drops: Bool) -> [String] {
+        ["archive", "--data-directory", data] + (drops ? ["--yes", "--drop-before"] : ["--before"]) + ["0s"]
     }
 
     private func killCommand(_ data: String, drops: Bool, after moment: Duration) async throws {
-        let wish = drops ? ["--yes", "--drop-before", "0s"] : ["--before", "0s"]
         try await withProcess(
-            Programs.vedette, ["archive", "--data-directory", data] + wish, log: data + ".archive.log"
+            Programs.vedette, arguments(data, drops: drops), log: data + ".archive.log"
         ) { process in
             // It takes a tenth of a second to start.
             try await ContinuousClock().sleep(for: moment)

@@ -126,7 +126,7 @@ extension RunningNode {
             troubles.append("the other node leads, though it cannot reach etcd: by the promise of this one")
         }
         // Whoever is brought a copy has no link meanwhile.
-        if let trouble, copy.map({ $0.byteCount == $0.total }) ?? true { troubles.append(trouble) }
+        if let trouble, copy?.isWhole ?? true { troubles.append(trouble) }
         etcd.publish(
             PairMember(
                 name: Conductor.hostName, restAddress: configuration.address,

@@ -26,6 +26,9 @@ public struct PairMember: Hashable, Sendable {
             (self.host, self.byteCount, self.total) = (host, byteCount, total)
         }
 
+        /// Whether all of it was sent, so that the other node verifies it.
+        public var isWhole: Bool { byteCount >= total }
+
         var json: JSONValue {
             .object([
                 "host": .string(host), "bytes": .string(String(byteCount)), "of": .string(String(total)),

@@ -34,7 +34,7 @@ public struct Leading: Sendable {
     /// When somebody wished it to; it goes on serving until the peer can follow at once.
     var handOverWished: Duration?
 
-    /// What the peer is catching up with, as long as it is no partner.
+    /// What the peer catches up with before it becomes a partner.
     var round: Round?
 
     /// A part of a peer's catching up: everything that was gathered when it began.

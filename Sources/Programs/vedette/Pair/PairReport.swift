@@ -78,7 +78,7 @@ struct PairReport {
 
     private func sentence(_ copy: PairMember.Copy, from node: Node) -> String {
         let size = "\(copy.total / 1_000_000) MB"
-        guard copy.byteCount < copy.total else {
+        guard !copy.isWhole else {
             return "\(node.shortName) has brought \(copy.host) a copy of its log, \(size): \(copy.host) "
                 + "verifies it, and then follows"
         }
