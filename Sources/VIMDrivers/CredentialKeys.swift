@@ -4,20 +4,28 @@ public import Registry
 /// Which keys of `auth_cred` hold secrets.
 public enum CredentialKeys {
     /// A key that contains one of these words holds a secret, whatever stands around it.
-    private static let secretWords = [
+    private static let secretWords: [[UInt8]] = [
         "password", "passphrase", "adminpass", "admin_pass", "new_pass", "pswd", "passwd", "token", "secret",
         "private_key", "privatekey", "encrypted_key", "auth_key", "authkey", "api_key", "apikey",
         "access_key", "accesskey", "fernetkey", "sslkey", "credential", "cookie",
         // Tacker shows this one, encrypted; nobody needs to see it.
         "ssl_ca_cert",
-    ]
+    ].map { Array($0.utf8) }
 
     /// Whether the value of such a key is never shown.
     public static func isSecret(_ key: String) -> Bool {
-        // By scalars, not by characters: a mark set behind a letter must not hide the word.
-        let lower = key.lowercased().unicodeScalars.map { $0 == "-" ? "_" : $0 }
-        return !lower.elementsEqual("oidc_token_url".unicodeScalars)
-            && secretWords.contains { lower.contains(Array($0.unicodeScalars)) }
+        // By bytes, not by characters: a mark set behind a letter must not hide the word.
+        let lower = key.lowercased().utf8.map { $0 == UInt8(ascii: "-") ? UInt8(ascii: "_") : $0 }
+        return !lower.elementsEqual("oidc_token_url".utf8)
+            && secretWords.contains { contains($0, in: lower) }
+    }
+
+    /// The library's own search is made for any collection, and a list of VIMs asks for each key of each.
+    private static func contains(_ word: [UInt8], in key: [UInt8]) -> Bool {
+        guard word.count <= key.count else { return false }
+        return (0...key.count - word.count).contains { start in
+            word.indices.allSatisfy { key[start + $0] == word[$0] }
+        }
     }
 
     /// What stands in the place of a secret.
