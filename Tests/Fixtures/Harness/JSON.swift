@@ -32,18 +32,20 @@ package enum JSON: Hashable, Sendable, Codable, ExpressibleByStringLiteral, Expr
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
+        // What is frequent first: each guess that is wrong throws, and whoever runs tests collects a backtrace
+        // of whatever is thrown.
         if container.decodeNil() {
             self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
         } else if let value = try? container.decode(String.self) {
             self = .string(value)
+        } else if let value = try? container.decode([String: JSON].self) {
+            self = .object(value)
         } else if let value = try? container.decode([JSON].self) {
             self = .array(value)
+        } else if let value = try? container.decode(Bool.self) {
+            self = .bool(value)
         } else {
-            self = .object(try container.decode([String: JSON].self))
+            self = .number(try container.decode(Double.self))
         }
     }
 
