@@ -171,9 +171,11 @@ struct AuditTests {
                 try await withServer(dataDirectory: directory + "/data", arguments: extra) { server in
                     let id = try await server.register(standInVIM("site-1", at: vim.url))
                     let gone = try await server.register(standInVIM("=1+1", at: vim.url))
+                    _ = try await server.register(standInVIM("nul\u{0}\"\u{301}", at: vim.url))
                     try await server.waitForStatus("REACHABLE", of: id)
                     let reply = try await server.request(
-                        .put, "/v1.0/vims/\(id)", body: ["vim": ["description": "comma, \"quote\"\nline"]])
+                        .put, "/v1.0/vims/\(id)",
+                        body: ["vim": ["description": "comma, \"quote\"\u{301}\nline"]])
                     #expect(reply.status == 200)
                     #expect(try await server.request(.delete, "/v1.0/vims/\(gone)").status == 204)
                     _ = try await server.request(.delete, "/v1.0/vims/\(gone)")

@@ -45,9 +45,10 @@ elif form == "cadf":
         if record["eventType"] == "monitor":
             assert record["measurements"], "a monitor event has measurements"
 else:
-    rows = list(csv.DictReader(text.splitlines(keepends=True)))
+    rows = list(csv.DictReader(text.splitlines(keepends=True), strict=True))
     assert text.count("\r\n") >= len(rows) + 1 and "position" in rows[0]
     assert all(None not in row and None not in row.values() for row in rows), "every row has every cell"
     assert [int(row["position"]) for row in rows] == list(range(1, len(rows) + 1))
     assert any(row["vim_name"] == "'=1+1" for row in rows), "a formula is not taken for one"
-    assert any(json.loads(row["details"]).get("description") == 'comma, "quote"\nline' for row in rows)
+    assert any(row["vim_name"] == 'nul\0"\u0301' for row in rows), "whatever stands in a name is kept"
+    assert any(json.loads(row["details"]).get("description") == 'comma, "quote"\u0301\nline' for row in rows)

@@ -4,13 +4,16 @@ import VIMDrivers
 
 /// One JSON object on one line, its keys in the order they were given.
 struct JSONLine {
-    private var members: [String] = []
+    private var members: [UInt8] = []
 
     mutating func add(_ key: String, _ value: JSONValue) {
-        members.append(JSONValue.string(key).text.description + ":" + value.text.description)
+        if !members.isEmpty { members.append(UInt8(ascii: ",")) }
+        members += JSONValue.string(key).encoded
+        members.append(UInt8(ascii: ":"))
+        members += value.encoded
     }
 
-    var text: String { "{" + members.joined(separator: ",") + "}" }
+    var text: String { "{" + String(decoding: members, as: UTF8.self) + "}" }
 }
 
 extension JSONValue {

@@ -103,9 +103,10 @@ private struct Output {
         file = opened
     }
 
+    /// Writes a line whole: C's own ways to write a text would cut it at a NUL that stands in a name.
     func write(_ line: String, end: String) {
-        fputs(line, file)
-        fputs(end, file)
+        var whole = line + end
+        whole.withUTF8 { _ = fwrite($0.baseAddress, 1, $0.count, file) }
     }
 
     /// Leaves no half of a file behind.

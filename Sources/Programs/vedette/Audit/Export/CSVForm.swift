@@ -27,12 +27,20 @@ struct CSVForm: ExportForm {
     }
 
     /// One cell, quoted where it must be.
+    ///
+    /// Byte by byte: to Swift a quote and a mark that combines with it are one character, to a reader of CSV
+    /// they are not.
     static func cell(_ text: String) -> String {
-        var text = text
-        if let first = text.unicodeScalars.first, "=+-@\t\r".unicodeScalars.contains(first) {
-            text = "'" + text
+        let isFormula = text.utf8.first.map { "=+-@\t\r".utf8.contains($0) } ?? false
+        let text = isFormula ? "'" + text : text
+        guard text.utf8.contains(where: { ",\"\r\n".utf8.contains($0) }) else { return text }
+        let quote = UInt8(ascii: "\"")
+        var quoted = [quote]
+        for byte in text.utf8 {
+            if byte == quote { quoted.append(quote) }
+            quoted.append(byte)
         }
-        let mustQuote = text.unicodeScalars.contains { ",\"\r\n".unicodeScalars.contains($0) }
-        return mustQuote ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
+        quoted.append(quote)
+        return String(decoding: quoted, as: UTF8.self)
     }
 }
