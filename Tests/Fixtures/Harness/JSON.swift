@@ -32,8 +32,8 @@ package enum JSON: Hashable, Sendable, Codable, ExpressibleByStringLiteral, Expr
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        // What is frequent first: each guess that is wrong throws, and whoever runs tests collects a backtrace
-        // of whatever is thrown.
+        // What is frequent first: each guess that is wrong throws, and the runner of the tests collects a
+        // backtrace of whatever is thrown.
         if container.decodeNil() {
             self = .null
         } else if let value = try? container.decode(String.self) {

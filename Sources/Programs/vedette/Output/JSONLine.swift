@@ -8,9 +8,9 @@ struct JSONLine {
 
     mutating func add(_ key: String, _ value: JSONValue) {
         if !members.isEmpty { members.append(UInt8(ascii: ",")) }
-        members += JSONValue.string(key).encoded
+        JSONValue.string(key).append(to: &members)
         members.append(UInt8(ascii: ":"))
-        members += value.encoded
+        value.append(to: &members)
     }
 
     var text: String { "{" + String(decoding: members, as: UTF8.self) + "}" }
