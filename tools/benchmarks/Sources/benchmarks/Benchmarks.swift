@@ -15,10 +15,9 @@ struct Benchmarks: AsyncParsableCommand {
             Nothing leaves loopback; all files lie in a temporary directory that is removed at the end.
             """,
         subcommands: [
-            Update.self, Mixed.self, Append.self, ReplayWorkload.self, Verify.self, Start.self, Stores.self,
-            Memory.self, Reaction.self, ArchiveWorkload.self, DropWorkload.self, PairWorkload.self,
-            Failover.self,
-            Join.self, ReadLoop.self, Standby.self,
+            Update.self, Mixed.self, Append.self, ReplayWorkload.self, Verify.self, Export.self, Start.self,
+            Stores.self, Memory.self, Reaction.self, ArchiveWorkload.self, DropWorkload.self,
+            PairWorkload.self, Failover.self, Join.self, ReadLoop.self, Standby.self,
         ])
 }
 

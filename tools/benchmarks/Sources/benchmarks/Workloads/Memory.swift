@@ -59,6 +59,7 @@ struct Memory: ParsableCommand {
         sleep(UInt32(seconds))
         let monitored = Sample(server, endpoints)
         let reachable = try reachableCount(at: server.address)
+        let listing = try list(at: server.address)
         server.stop()
 
         report.rows = [
@@ -70,6 +71,9 @@ struct Memory: ParsableCommand {
         report.notes = [
             "registered over REST in \(Cell.number(registration.seconds, digits: 1).text) s (\(rate) per second, "
                 + "\(connections) connections)",
+            "all \(vims) listed in \(Cell.number(listing.milliseconds).text) ms, "
+                + "\(Cell.number(listing.megabytes, digits: 1).text) MB; a loopback carries as many bytes in C in "
+                + "\(Cell.number(listing.transferMilliseconds, digits: 1).text) ms",
             "REACHABLE: \(reachable) of \(vims)" + (reachable == vims ? "" : "  (NOT ALL)"),
             "beside it: a Python thread per VIM, the way Tacker once went, takes 15,900 bytes of RSS and 8 MB of "
                 + "address space (measured apart, not in this run)",
@@ -127,6 +131,20 @@ struct Memory: ParsableCommand {
             }
             for connection in part { _ = try connection.successfulReply("POST /v1.0/vims") }
         }
+    }
+
+    /// The list of all VIMs: the median of five, and what its bytes take over a loopback.
+    private func list(
+        at address: String
+    ) throws -> (milliseconds: Double, megabytes: Double, transferMilliseconds: Double) {
+        let connection = try HTTPConnection(to: address)
+        var (seconds, byteCount): ([Double], Int) = ([], 0)
+        for _ in 0..<5 {
+            let reply = try timed { byteCount = try connection.exchange("GET", "/v1.0/vims").body.count }
+            seconds.append(reply.seconds)
+        }
+        let transfer = try ReferenceLoopback.seconds(toTransfer: byteCount)
+        return (Spread(seconds).median * 1e3, Double(byteCount) / 1e6, transfer * 1e3)
     }
 
     private func reachableCount(at address: String) throws -> Int {
