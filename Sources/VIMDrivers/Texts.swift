@@ -7,8 +7,12 @@ enum Texts {
 
     /// Cuts a foreign text and takes out every secret that it may have echoed.
     static func safe(_ text: String, hiding credentials: [String: JSONValue]) -> String {
-        var safe = String(text.prefix(4 * characterMax))
-        for secret in secrets(in: credentials) { safe = safe.replacing(secret, with: "***") }
+        // By scalars, not by characters: a mark set behind a secret must not hide it from us.
+        var scalars = text.prefix(4 * characterMax).unicodeScalars
+        for secret in secrets(in: credentials) {
+            scalars.replace(secret.unicodeScalars, with: "***".unicodeScalars)
+        }
+        let safe = String(scalars)
         return safe.count > characterMax ? safe.prefix(characterMax) + "…" : safe
     }
 
