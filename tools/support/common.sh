@@ -76,7 +76,7 @@ allow_daemons() {
 build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev librabbitmq-dev libzstd-dev)
 
 # How the tests and what they start are built: optimized, as users run it and in half the time that tests of a build
-# for debugging take; without what only a debugger reads, which takes a third of the compiler's time; in a place of
-# its own, since tests look at names that users' programs do not show.
+# for debugging take; without what only a debugger reads, which nobody looks at here; in a place of its own, since
+# tests look at names that users' programs do not show.
 # shellcheck disable=SC2034 # used by the scripts that source this
 test_build=(-c release -debug-info-format none -Xswiftc -enable-testing --scratch-path .build/tests)
