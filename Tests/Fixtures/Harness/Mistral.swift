@@ -117,8 +117,8 @@ private func configuration(
         transport_url = \(broker.url)
         executor_thread_pool_size = \(options.executorThreadCount)
         [oslo_messaging_rabbit]
-        # In proportion to reports every two seconds, where the default of 30 goes with a minute's.
-        rabbit_interval_max = 1
+        # In proportion to reports every five seconds, where the default of 30 goes with a minute's.
+        rabbit_interval_max = 2
         [api]
         host = 127.0.0.1
         port = \(port)
@@ -139,7 +139,7 @@ private func configuration(
         [notifier]
         type = local
         [vedette]
-        rpc_timeout = 1
+        rpc_timeout = 3
         [pecan]
         auth_enable = \(options.keystoneURL != nil)
 

@@ -60,7 +60,7 @@ package func run(
 /// Runs a program beside `body`, its output going to a file, and returns what `body` gave with the
 /// program's exit code.
 ///
-/// When `body` returns, the program is told to end with SIGTERM, and after ten seconds with SIGKILL; when
+/// When `body` returns, the program is told to end with SIGTERM, and after half a minute with SIGKILL; when
 /// `body` throws, with SIGKILL at once. None is ever left behind.
 @discardableResult
 package func withProcess<Result: Sendable>(
@@ -68,6 +68,8 @@ package func withProcess<Result: Sendable>(
     _ body: (RunningProcess) async throws -> Result
 ) async throws -> (result: Result, exitCode: Int) {
     try Programs.require(program)
+    // Here, not by the shell alone: one that is killed at once has not opened it yet.
+    close(open(log, O_CREAT | O_WRONLY | O_CLOEXEC, 0o644))
     var environment = environment
     environment["HARNESS_LOG"] = log
     let finished = try await Subprocess.run(
@@ -79,7 +81,7 @@ package func withProcess<Result: Sendable>(
         do {
             let result = try await body(process)
             await execution.teardown(using: [
-                .send(signal: .terminate, allowedDurationToNextStep: .seconds(10))
+                .send(signal: .terminate, allowedDurationToNextStep: .seconds(30))
             ])
             return .success(result)
         } catch {

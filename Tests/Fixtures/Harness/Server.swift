@@ -177,7 +177,10 @@ package func isZombie(_ id: Int32) -> Bool {
 }
 
 /// Options of `vedette serve` that make monitors quick: a probe a second, two failures to believe it.
+///
+/// A stand-in that is down refuses at once. One that is up may take its time where all tests share two
+/// processors: no VIM is to be alarmed for that.
 package let quickMonitors = [
-    "--monitor-interval", "1", "--monitor-timeout", "1", "--monitor-failure-threshold", "2",
+    "--monitor-interval", "1", "--monitor-timeout", "10", "--monitor-failure-threshold", "2",
     "--monitor-success-threshold", "1",
 ]

@@ -5,7 +5,10 @@ import Testing
 /// VIMs that a server has watched by a real Mistral, and both sides' view of them.
 struct MistralFleet: Sendable {
     /// Actions are lost after so much silence: three of the report intervals of ``options(_:_:)``.
-    static let deadline = Duration.seconds(6)
+    ///
+    /// Long enough that an action that runs is heard in time where many tests share two processors, and that
+    /// the start of an executor, some seconds of Python, is not most of it.
+    static let deadline = Duration.seconds(15)
 
     let server: RunningServer
     let mistral: RunningMistral
@@ -15,7 +18,7 @@ struct MistralFleet: Sendable {
     /// Options of `vedette serve` with short intervals.
     static func options(_ broker: RunningBroker, _ mistral: RunningMistral) -> [String] {
         rpcOptions(broker.url) + [
-            "--workflows", "mistral", "--mistral-url", mistral.url, "--report-interval", "2",
+            "--workflows", "mistral", "--mistral-url", mistral.url, "--report-interval", "5",
             "--monitor-interval", "1", "--monitor-failure-threshold", "2",
         ]
     }

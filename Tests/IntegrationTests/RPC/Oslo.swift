@@ -44,7 +44,7 @@ enum Oslo: String, CaseIterable {
         try await withProcess(python, arguments, log: log) { process in
             try await body(load)
             try write("", to: load.stopFile)
-            try await eventually("the clients end", limit: .seconds(90)) { isZombie(process.id) }
+            try await eventually("the clients end") { isZombie(process.id) }
         }
         let text = try String(contentsOfFile: log, encoding: .utf8)
         guard let line = text.split(separator: "\n").last(where: { $0.hasPrefix("{") }) else {
@@ -67,7 +67,7 @@ enum Oslo: String, CaseIterable {
         /// Waits for so many more answers.
         func progress(by count: Int) async throws {
             let before = answerCount
-            try await eventually("\(count) more answers", limit: .seconds(90)) {
+            try await eventually("\(count) more answers") {
                 answerCount >= before + count
             }
         }

@@ -117,7 +117,7 @@ struct WorkerFaultTests {
     {
         let before = try await server.actionIDs(of: ids)
         worker.signal(SIGSTOP)
-        try await eventually("the other carries all", limit: .seconds(90)) {
+        try await eventually("the other carries all") {
             try await server.workerLoads()["other"] == WorkerSite.vimCount
         }
         let position = try await server.lastPosition()
