@@ -101,6 +101,8 @@ public final class EventLog: Sendable {
     /// Somebody writes segments.
     let isArchiving = Atomic<Bool>(false)
     private let openPath: OpenPath
+    /// What a writer's commits fill; nil if only read.
+    private let reserve: FileReserve?
     /// Whether pages of a commit are in the file that was undone.
     ///
     /// Its last write failed, and so it was answered with an error, or a bit of its number flipped. False if
@@ -173,6 +175,9 @@ public final class EventLog: Sendable {
             identity = try EventLog.settle(environment, access: access)
             meta = try environment.database("meta")
             knownHead = Mutex(KnownHead())
+            reserve =
+                access == .write
+                ? FileReserve(path: path, behind: environment.usage.usedByteCount) : nil
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
         if access == .write { try EventLog.syncDirectory(directory) }
         try refreshHead()
@@ -233,6 +238,7 @@ public final class EventLog: Sendable {
     /// Takes note of a commit that moved the head.
     func moveHead(to head: Head) {
         knownHead.withLock { $0.head = head }
+        reserve?.keepAhead(of: usedByteCount)
         freeDeadReadersNowAndThen()
     }
 

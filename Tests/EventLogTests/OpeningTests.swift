@@ -165,17 +165,20 @@ struct OpeningTests {
         }
     }
 
-    @Test("A truncated file is refused, wherever it was cut")
+    @Test("A truncated file is refused, wherever it was cut, but for the zeros behind it")
     func truncated() throws {
         try withTemporaryDirectory { directory in
             let path = directory + "/events.lmdb"
-            try withLog(in: directory) { (log) throws in
+            let used = try withLog(in: directory) { (log) throws in
                 for _ in 0..<20 { try log.append([Said(payload: [UInt8](repeating: 1, count: 9_000))]) }
+                return log.usedByteCount
             }
             let whole = try Data(contentsOf: URL(fileURLWithPath: path))
-            for count in [
-                whole.count - 1, whole.count - 4_096, whole.count / 2, 8_192, 8_191, 4_096, 4_000, 16,
-            ] {
+            for count in [used, used + 1, whole.count - 1] {
+                try whole.prefix(count).write(to: URL(fileURLWithPath: path))
+                #expect(opening(directory, .read) == nil, "\(count) bytes")
+            }
+            for count in [used - 1, used - 4_096, used / 2, 8_192, 8_191, 4_096, 4_000, 16] {
                 try whole.prefix(count).write(to: URL(fileURLWithPath: path))
                 for access in [EventLog.Access.read, .write] {
                     #expect(opening(directory, access)?.damagedPosition == 0, "\(count) bytes")

@@ -31,12 +31,15 @@ struct DiskTrace {
     private let directory: String
     private var fileCount = 0
     private var files: [String: Int] = [:]
+    /// How long each file is by now.
+    private var lengths: [Int: Int] = [:]
     private var descriptors: [Int: Descriptor] = [:]
     private var unfinished: [Substring: [UInt8]] = [:]
 
     private struct Descriptor {
         var file: Int?
         var isDurable: Bool
+        var isAppending = false
         var offset = 0
     }
 
@@ -76,7 +79,7 @@ struct DiskTrace {
         case "write", "writev":
             if call.descriptor == 1 { return say(call) }
             guard let descriptor = descriptors[call.descriptor] else { return }
-            write(call, at: descriptor.offset)
+            write(call, at: descriptor.isAppending ? lengths[descriptor.file ?? -1] ?? 0 : descriptor.offset)
             descriptors[call.descriptor]?.offset += call.result
         case "pwrite64", "pwritev": write(call, at: call.lastNumber)
         case "lseek": descriptors[call.descriptor]?.offset = call.result
@@ -118,7 +121,9 @@ struct DiskTrace {
             steps.append(.create(path: path, file: fileCount))
             fileCount += 1
         }
-        descriptors[call.result] = Descriptor(file: files[path], isDurable: call.text.contains("O_DSYNC"))
+        descriptors[call.result] = Descriptor(
+            file: files[path], isDurable: call.text.contains("O_DSYNC"),
+            isAppending: call.text.contains("O_APPEND"))
     }
 
     private mutating func write(_ call: TracedCall, at offset: Int) {
@@ -126,6 +131,7 @@ struct DiskTrace {
         let bytes = Array(call.strings.joined().prefix(call.result))
         // A trace that was cut short would let a test pass that tried nothing.
         if bytes.count != call.result { unknown.insert(call.name) }
+        lengths[file] = max(lengths[file] ?? 0, offset + bytes.count)
         steps.append(
             .write(file: file, offset: offset, bytes: bytes, isDurable: descriptor.isDurable))
     }
