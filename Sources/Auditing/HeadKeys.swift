@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials  // base64
+import Registry
 
 /// The public half of a key that signs heads, in the form `name+hash+base64` of C2SP's signed notes.
 public struct HeadVerifierKey: Hashable, Sendable, CustomStringConvertible {
@@ -34,9 +35,7 @@ public struct HeadVerifierKey: Hashable, Sendable, CustomStringConvertible {
             SHA256.hash(data: Array(name.utf8) + [0x0A, HeadVerifierKey.ed25519] + publicKey).prefix(4))
     }
 
-    var hashText: String {
-        hash.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
-    }
+    var hashText: String { hash.hexadecimal }
 
     /// `name+hash+base64`.
     public var description: String {

@@ -126,6 +126,6 @@ private struct ArrivingFile {
     /// The SHA-256 of all that came; the file is durable.
     func end() throws(BackupFault) -> String {
         try file.sync()
-        return hexadecimal(hash.finalize())
+        return hash.finalize().hexadecimal
     }
 }

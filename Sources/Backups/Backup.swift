@@ -136,7 +136,7 @@ public struct Backup: Sendable {
         let head = copy.head
         let manifest = BackupManifest(
             version: version, time: now().microseconds, position: head.position, seal: "\(head.seal)",
-            epoch: head.epoch, identity: hexadecimal(copy.identity))
+            epoch: head.epoch, identity: copy.identity.hexadecimal)
         let source = directory + "/" + BackupManifest.archiveName + "/"
         return (manifest, try archived(copy).map { ($0.name, source + $0.name) })
     }

@@ -1,5 +1,6 @@
 import Crypto
 import FoundationEssentials
+import Registry
 
 /// What a backup holds: `manifest.json` beside its files.
 public struct BackupManifest: Codable, Hashable, Sendable {
@@ -80,7 +81,7 @@ public struct BackupManifest: Codable, Hashable, Sendable {
     private var computedChecksum: String {
         var open = self
         open.checksum = ""
-        return hexadecimal(SHA256.hash(data: open.encoded))
+        return SHA256.hash(data: open.encoded).hexadecimal
     }
 
     private var encoded: Data {
@@ -108,11 +109,4 @@ public struct BackupManifest: Codable, Hashable, Sendable {
     private static func damaged(_ path: String) -> BackupFault {
         BackupFault("\(path) is damaged: use another backup")
     }
-}
-
-func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { byte in
-        let digits = String(byte, radix: 16)
-        return digits.count == 1 ? "0" + digits : digits
-    }.joined()
 }

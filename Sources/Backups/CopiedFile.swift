@@ -1,4 +1,5 @@
 import Crypto
+import Registry
 
 #if canImport(Glibc)
     import Glibc
@@ -29,7 +30,7 @@ enum CopiedFile {
             try take(bytes)
             byteCount += UInt64(count)
         }
-        return .init(name: name, byteCount: byteCount, sha256: hexadecimal(hash.finalize()))
+        return .init(name: name, byteCount: byteCount, sha256: hash.finalize().hexadecimal)
     }
 
     /// Reads a descriptor to its end into a new file, which is durable when this returns.

@@ -96,7 +96,7 @@ public struct Restoration: Sendable {
             throw unfit(error.sentence)
         }
         guard findings.head.position == manifest.position, "\(findings.head.seal)" == manifest.seal,
-            hexadecimal(findings.identity) == manifest.identity
+            findings.identity.hexadecimal == manifest.identity
         else { throw unfit("its log is not the one that its manifest names") }
         return RestoreReport(
             manifest: manifest, eventCount: findings.eventCount, registeredCount: findings.registeredCount,

@@ -78,7 +78,7 @@ struct StagedLog {
             unlink(path + "/" + name)
         }
         try CopiedFile.syncDirectory(path)
-        return hexadecimal(identity)
+        return identity.hexadecimal
     }
 
     /// Puts it in the place of the directory's log; returns where the files that it replaced are kept.

@@ -54,7 +54,7 @@ public struct CredentialVault: Sendable {
     /// Which master key wrapped a data key, as ``MasterKey/fingerprintText``; nil if the bytes are none.
     public static func fingerprintText(of wrapped: [UInt8]) -> String? {
         guard wrapped.count >= 69 else { return nil }
-        return Array(wrapped[1..<9]).hexadecimal
+        return wrapped[1..<9].hexadecimal
     }
 
     /// Which master keys wrapped some data keys, each as ``MasterKey/fingerprintText``.
@@ -62,7 +62,7 @@ public struct CredentialVault: Sendable {
         // As bytes first: of many data keys nearly all were wrapped by the same.
         var fingerprints: Set<ArraySlice<UInt8>> = []
         for wrapped in wrapped where wrapped.count >= 69 { fingerprints.insert(wrapped[1..<9]) }
-        return Set(fingerprints.map { Array($0).hexadecimal })
+        return Set(fingerprints.map(\.hexadecimal))
     }
 
     /// The master key in use, as ``MasterKey/fingerprintText``.

@@ -1,4 +1,5 @@
 import Crypto
+import Registry
 
 #if canImport(Glibc)
     import Glibc
@@ -120,13 +121,3 @@ public struct MasterKeyFault: Error, Hashable, Sendable {
 }
 
 func systemWords() -> String { String(cString: strerror(errno)) }
-
-extension [UInt8] {
-    /// Two digits a byte.
-    var hexadecimal: String {
-        map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
-    }
-}

@@ -36,6 +36,13 @@ struct VocabularyTests {
         #expect(ids.sorted().map(\.description) == ids.map(\.description).sorted(), "SEED=\(runSeed)")
     }
 
+    @Test("Bytes are shown as two lower-case digits each")
+    func hexadecimal() {
+        #expect([0x00, 0x09, 0x0A, 0x90, 0xA0, 0xFF].map(UInt8.init).hexadecimal == "00090a90a0ff")
+        #expect((UInt8.min ... .max).map { [$0].hexadecimal }.map { UInt8($0, radix: 16) } == Array(0...255))
+        #expect([UInt8]().hexadecimal == "")
+    }
+
     @Test("Random ids are UUIDs of version 4")
     func randomIDs() {
         var random = SeededGenerator(seed: runSeed)

@@ -131,9 +131,3 @@ extension VIMChanges {
         return fields
     }
 }
-
-extension [UInt8] {
-    fileprivate var hexadecimal: String {
-        map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-}
