@@ -101,7 +101,7 @@ public final class EventLog: Sendable {
     /// Somebody writes segments.
     let isArchiving = Atomic<Bool>(false)
     private let openPath: OpenPath
-    /// What a writer's commits fill; nil if only read.
+    /// What a writer's commits fill; nil if only read, or if there can be none.
     private let reserve: FileReserve?
     /// Whether pages of a commit are in the file that was undone.
     ///

@@ -1,4 +1,6 @@
-// Starts: tools/run and tools/test in ways that end before they build, a stand-in VIM to take a port.
+// Starts: tools/run and tools/test in ways that end before they build, or with a script for Swift; a
+// stand-in VIM to take a port.
+import Foundation
 import Harness
 import Testing
 
@@ -21,6 +23,35 @@ struct ToolsTests {
         #expect(finished.exitCode == 0)
         let line = finished.lines.first { $0.contains("tools/test --quick ") }
         #expect(line?.contains("without the Mistrals") == true, "\(finished.output)")
+    }
+
+    @Test(
+        "tools/test says failures once more, with the runner's summary last, and ends as the runner did",
+        arguments: [
+            (["✘ Test \"A\" recorded an issue at a.swift:1:1", "↳ a is wrong", "✔ Test \"B\" passed"], true),
+            (["error: Exited with unexpected signal code 11"], false),
+        ])
+    func failures(said: [String], isRepeated: Bool) async throws {
+        try await withTemporaryDirectory { directory in
+            let summary = isRepeated ? ["✘ Test run with 2 tests failed"] : []
+            let lines = ["↳ Target Platform: here"] + said + summary
+            let script = """
+                #!/bin/sh
+                case "$1" in
+                    --version) echo "Swift version 6.3" ;;
+                    test) printf '%s\\n' \(lines.map { "'\($0)'" }.joined(separator: " ")); exit 7 ;;
+                esac
+                """
+            try script.write(toFile: directory + "/swift", atomically: true, encoding: .utf8)
+            #expect(try await run("/bin/chmod", ["755", directory + "/swift"]).exitCode == 0)
+            let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+            let finished = try await run(
+                Programs.repository + "/tools/test", ["--quick", "--filter", "nothing"],
+                environment: ["PATH": "\(directory):\(path)"])
+            #expect(finished.exitCode == 7, "\(finished.errorOutput)")
+            let failures = isRepeated ? Array(said.prefix(2)) + summary : []
+            #expect(finished.lines == lines + failures)
+        }
     }
 
     @Test("A port that is taken is refused before anything is built, with what to do")
