@@ -77,7 +77,9 @@ let package = Package(
         // Bindings: C libraries and their safe Swift faces.
         .systemLibrary(
             name: "CLMDB", path: "Sources/Bindings/CLMDB", providers: [.apt(["liblmdb-dev"])]),
-        room("LMDB", "Bindings/LMDB", ["CLMDB"]),
+        .systemLibrary(
+            name: "CXXHash", path: "Sources/Bindings/CXXHash", providers: [.apt(["libxxhash-dev"])]),
+        room("LMDB", "Bindings/LMDB", ["CLMDB", "CXXHash"]),
         .systemLibrary(
             name: "CZstd", path: "Sources/Bindings/CZstd", providers: [.apt(["libzstd-dev"])]),
         room("Zstd", "Bindings/Zstd", ["CZstd"]),
@@ -281,6 +283,9 @@ let package = Package(
             ["Harness", "ClientHistory", "EventLog", "OsloMessaging", "AMQP", "Encodings", logging]),
         tests(
             "FaultTests",
-            ["Harness", "Recording", "Registry", "EventLog", "Projections", "Conductor", "Backups", logging]),
+            [
+                "Harness", "Recording", "Registry", "EventLog", "LMDB", "Projections", "Conductor", "Backups",
+                logging,
+            ]),
     ]
 )

@@ -79,6 +79,7 @@ public final class Conductor: Sendable {
             if case .inUse = error { throw StartFault(error.sentence, isInUse: true) }
             throw StartFault(error.sentence)
         }
+        Conductor.tellOfTakenBackCommit(in: log, logger)
         try Conductor.checkAlone(log)
         keyFile = MasterKeyFile(options.masterKeyFile ?? options.directory + "/master.key")
         try Conductor.settleRotation(of: keyFile, log)
@@ -132,6 +133,14 @@ public final class Conductor: Sendable {
         }
         archiver = Archiver(pipeline: pipeline)
         thread = pipeline.start(log: log, epoch: epoch, logger: logger)
+    }
+
+    /// Tells the operator if opening a log took a commit back.
+    public static func tellOfTakenBackCommit(in log: EventLog, _ logger: Logger) {
+        guard log.hasTakenBackCommit else { return }
+        logger.warning(
+            "the machine had stopped in the middle of a commit, of which nobody was told: it was taken back",
+            metadata: ["position": "\(log.head.position)"])
     }
 
     /// Returns once the epoch is acknowledged: stored here, and by the partner if there is one.

@@ -35,6 +35,16 @@ public final class DirectoryLock: Sendable {
         close(descriptor)
     }
 
+    /// Whether a process has a directory's lock.
+    static func isHeld(in directory: String) -> Bool {
+        let descriptor = open(directory + "/writer.lock", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else { return true }
+        flock(descriptor, LOCK_UN)
+        return false
+    }
+
     /// The error that `errno` stands for.
     static func unusable(_ directory: String) -> EventLogError {
         let code = errno

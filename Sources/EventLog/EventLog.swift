@@ -109,6 +109,10 @@ public final class EventLog: Sendable {
     /// the pages were not checked.
     public let hasUndoneCommit: Bool
 
+    /// Whether the machine had stopped in the middle of a commit, which was answered to nobody and was taken
+    /// back when the log was opened.
+    public let hasTakenBackCommit: Bool
+
     /// Whether it was opened to append.
     var isWriter: Bool { lock != nil }
 
@@ -124,9 +128,19 @@ public final class EventLog: Sendable {
     ///   - mapByteCount: the most bytes the file may ever have; address space, not disk.
     ///   - pages: what is checked first; nil means the trees if anything is to be written, since LMDB would
     ///     write where a damaged page leads, and else nothing.
-    public init(
+    public convenience init(
         directory: String, access: Access, mapByteCount: Int = Limits.mapByteCount,
         checking pages: PageCheck? = nil
+    ) throws(EventLogError) {
+        try self.init(
+            directory: directory, access: access, mapByteCount: mapByteCount, checking: pages,
+            start: .current)
+    }
+
+    /// Opens it at a certain start of the machine.
+    package init(
+        directory: String, access: Access, mapByteCount: Int = Limits.mapByteCount,
+        checking pages: PageCheck? = nil, start: MachineStart
     ) throws(EventLogError) {
         self.directory = directory
         let path = directory + "/" + EventLog.fileName
@@ -155,9 +169,12 @@ public final class EventLog: Sendable {
                         + "a server with --data-directory")
             }
         }
+        hasTakenBackCommit = try EventLog.settleLastCommit(in: directory, access, start)
         try EventLog.checkWholeness(path)
         do throws(LMDBError) {
-            let options = Environment.Options(mapByteCount: mapByteCount, readOnly: access == .read)
+            var options = Environment.Options(mapByteCount: mapByteCount, readOnly: access == .read)
+            options.durability = .recorded(isLast: access == .write)
+            options.start = start
             environment = try Environment(path: path, options: options)
             // Readers that were killed would keep their view, and so the file growing.
             if access == .write { try environment.freeDeadReaders() }
@@ -167,6 +184,7 @@ public final class EventLog: Sendable {
         // Before anything else is looked at or made: a later version may have changed all of it.
         try EventLog.checkFormat(of: environment, path: path, access: access)
         do throws(LMDBError) {
+            if access == .write { try environment.syncState() }
             batches = try environment.database("batches", integerKeys: true)
             checkpoints = try environment.database("checkpoint")
             vault = try environment.database("vault")
@@ -180,7 +198,7 @@ public final class EventLog: Sendable {
                 ? FileReserve(path: path, behind: environment.usage.usedByteCount) : nil
         } catch { throw EventLogError(error, path: path, mapByteCount: mapByteCount) }
         if access == .write { try EventLog.syncDirectory(directory) }
-        try refreshHead()
+        try readHead()
         if access == .write { try removeOrphans() }
     }
 
@@ -330,6 +348,25 @@ extension EventLog {
     static func checksum(ofIdentity identity: [UInt8]) -> [UInt8] {
         let version = withUnsafeBytes(of: Format.version.littleEndian) { Array($0) }
         return Array(SHA256.hash(data: version + identity).prefix(8))
+    }
+
+    /// Takes the last commit back if a power cut left part of it; true if it did.
+    private static func settleLastCommit(
+        in directory: String, _ access: Access, _ start: MachineStart
+    ) throws(EventLogError) -> Bool {
+        let path = directory + "/" + fileName
+        do throws(PageFault) {
+            if try Environment.isLastCommitWhole(of: path, start: start) { return false }
+        } catch { throw .damaged(path: path, position: 0, what: error.sentence) }
+        guard access == .write else {
+            // A server whose disk failed keeps its log open, and serves what was stored before.
+            if DirectoryLock.isHeld(in: directory) { return false }
+            throw .unfinished(path: path)
+        }
+        do throws(LMDBError) { try Environment.takeBackLastCommit(of: path, start: start) } catch {
+            throw EventLogError(error, path: path)
+        }
+        return true
     }
 
     /// Refuses a file whose pages are not the trees they should be; true if a commit was undone.

@@ -16,6 +16,9 @@ public enum EventLogError: Error, Hashable, Sendable {
     case newerFormat(path: String, found: UInt32, known: UInt32 = Format.version)
     /// The file is damaged or no log at all; position 0 if it is not known where.
     case damaged(path: String, position: UInt64, what: String)
+    /// The machine or the server stopped in the middle of the last commit, and nobody who may write has
+    /// opened it since.
+    case unfinished(path: String)
     /// An event that a later version wrote: this one does not know what it says.
     case unknownEvent(path: String, position: UInt64, what: String)
     /// What is asked for was dropped, with everything up to a position; the time is in microseconds since
@@ -40,7 +43,8 @@ public enum EventLogError: Error, Hashable, Sendable {
     public var isRetriable: Bool {
         switch self {
         case .noSpace, .mapFull, .inUse, .fileTooLarge, .readOnly, .cut: true
-        case .directory, .newerFormat, .damaged, .unknownEvent, .dropped, .deviceFailed, .system: false
+        case .directory, .newerFormat, .damaged, .unfinished, .unknownEvent, .dropped, .deviceFailed, .system:
+            false
         }
     }
 
@@ -58,6 +62,9 @@ public enum EventLogError: Error, Hashable, Sendable {
         case .damaged(let path, let position, let what):
             let place = position == 0 ? "" : " at position \(position)"
             return "\(path) is damaged\(place): \(what); restore it from a backup"
+        case .unfinished(let path):
+            return "\(path): its last commit came to no end, since the machine or the server stopped in the "
+                + "middle, and nobody was told of it: start the server, which settles that and goes on"
         case .unknownEvent(let path, let position, let what):
             return "\(path) holds at position \(position) what this version does not know: \(what); "
                 + "run the version that wrote it, or a later one"

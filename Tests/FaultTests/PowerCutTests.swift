@@ -9,8 +9,10 @@
 // 3. A conductor must open each image, and every promise must be kept at its position, under an unbroken
 //    chain of seals. SEED replays a failure; POWER_CUTS makes more images at each cut.
 import Conductor
+import EventLog
 import Foundation
 import Harness
+import LMDB
 import Logging
 import Recording
 import Testing
@@ -28,7 +30,7 @@ struct PowerCutTests {
             try #require(trace.unknown == [])
             var disk = VolatileDisk()
             var promises: [Acknowledgement] = []
-            var counts = (cuts: 0, images: 0, writes: 0, syncs: 0)
+            var counts = (cuts: 0, images: 0, takenBack: 0, writes: 0, syncs: 0)
             for (index, step) in trace.steps.enumerated() {
                 disk.begin(step)
                 let survivals: [VolatileDisk.Survival]
@@ -47,19 +49,22 @@ struct PowerCutTests {
                 for survival in survivals + survivals.flatMap({ repeatElement($0, count: copies - 1) }) {
                     counts.images += 1
                     let image = disk.image(survival, &random)
-                    let broken = try await broken(promises, by: image, in: directory, data: data)
+                    let (broken, isTakenBack) = try await broken(
+                        promises, by: image, in: directory, data: data)
+                    if isTakenBack { counts.takenBack += 1 }
                     try #require(broken == [], "SEED=\(seed), cut at step \(index) \(step.name), \(survival)")
                 }
                 disk.end(step)
             }
             // What is synced must be enough at the end, too.
-            let broken = try await broken(
+            let (broken, isTakenBack) = try await broken(
                 promises, by: disk.image(.nothing, &random), in: directory, data: data)
-            #expect(broken == [])
+            #expect(broken == [] && !isTakenBack)
             print(
                 "PowerCutTests: \(counts.images + 1) images of \(counts.cuts) cuts (\(counts.writes) writes, "
-                    + "\(counts.syncs) syncs), \(promises.count) promises, SEED=\(seed)")
-            #expect(counts.syncs > 50 && promises.count > 50)
+                    + "\(counts.syncs) syncs), a commit taken back in \(counts.takenBack), "
+                    + "\(promises.count) promises, SEED=\(seed)")
+            #expect(counts.syncs > 50 && promises.count > 50 && counts.takenBack > 50)
         }
     }
 
@@ -78,10 +83,11 @@ struct PowerCutTests {
         return try DiskTrace(trace, directory: data)
     }
 
-    /// Opens an image as a restarted server would, and returns sentences about broken promises.
+    /// Opens an image as a restarted server would, and returns sentences about broken promises, and whether a
+    /// commit was taken back.
     private func broken(
         _ promises: [Acknowledgement], by image: [String: [UInt8]], in directory: String, data: String
-    ) async throws -> [String] {
+    ) async throws -> ([String], isTakenBack: Bool) {
         let place = directory + "/image"
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: place) }
@@ -91,11 +97,17 @@ struct PowerCutTests {
                 atPath: copy, contents: Data(bytes), attributes: [.posixPermissions: 0o600])
             guard isMade else { throw HarnessError("\(copy) cannot be written") }
         }
+        // The machine has started anew, though this one has not.
+        var isTakenBack = false
+        do throws(EventLogError) {
+            let log = try EventLog(directory: place, access: .write, start: MachineStart(1))
+            isTakenBack = log.hasTakenBackCommit
+        } catch { return ([error.sentence], false) }
         do throws(StartFault) {
             await (try Conductor(.init(directory: place), logger: Logger(label: "image"))).stop()
-        } catch { return [error.sentence] }
+        } catch { return ([error.sentence], isTakenBack) }
         var witness = Witness()
-        return try follow(place, &witness, promises: promises)
+        return (try follow(place, &witness, promises: promises), isTakenBack)
     }
 }
 

@@ -71,9 +71,11 @@ allow_daemons() {
 }
 
 # What building needs besides Swift itself: git for the packages, zlib for AsyncHTTPClient, LMDB for the log,
-# librabbitmq for the broker, zstd for the log's archive.
+# xxHash for its commits, librabbitmq for the broker, zstd for the log's archive.
 # shellcheck disable=SC2034 # used by the scripts that source this
-build_packages=(ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev librabbitmq-dev libzstd-dev)
+build_packages=(
+    ca-certificates git libc6-dev libstdc++-12-dev zlib1g-dev liblmdb-dev libxxhash-dev librabbitmq-dev libzstd-dev
+)
 
 # How the tests and what they start are built: optimized, as users run it and in half the time that tests of a build
 # for debugging take; without what only a debugger reads, which nobody looks at here; in a place of its own, since

@@ -19,6 +19,9 @@ public final class Environment: @unchecked Sendable {
     /// Transactions share it; whoever moves the map has it alone.
     private let mapGate = MapGate()
     private let mapByteMax: Int
+    private let options: Options
+    /// Nil if LMDB syncs by itself.
+    private var records: CommitRecords?  // set once, by init
     /// The path of the data file.
     public let path: String
 
@@ -36,12 +39,28 @@ public final class Environment: @unchecked Sendable {
         public var databaseCountMax: UInt32 = 8
         /// Permission bits of new files.
         public var mode: UInt32 = 0o600
+        /// How commits become durable.
+        public var durability = Durability.twoSyncs
+        /// Which start of the machine this is; goes into records of commits.
+        public var start = MachineStart.current
 
         /// Options with a map of so many bytes.
         public init(mapByteCount: Int, readOnly: Bool = false) {
             self.mapByteCount = mapByteCount
             self.readOnly = readOnly
         }
+    }
+
+    /// How commits become durable.
+    public enum Durability: Sendable {
+        /// As LMDB does it: the pages, then the page that says where they begin.
+        case twoSyncs
+        /// All at once, with a record that tells after a power cut whether all was written.
+        ///
+        /// Before such a file is opened, see ``isLastCommitWhole(of:start:)``.
+        ///
+        /// - Parameter isLast: whether nobody else writes when this environment ends.
+        case recorded(isLast: Bool)
     }
 
     /// Opens or creates the data file at `path` (lock file: the same name with `-lock`).
@@ -51,6 +70,7 @@ public final class Environment: @unchecked Sendable {
         guard let handle else { throw LMDBError(code: ENOMEM) }
         self.handle = handle
         self.path = path
+        self.options = options
         mapByteMax = options.mapByteCount
         // From here on a throw runs deinit, which closes.
         try check(mdb_env_set_mapsize(handle, AddressSpace.mapByteCount(most: mapByteMax, path: path)))
@@ -59,10 +79,22 @@ public final class Environment: @unchecked Sendable {
         try check(mdb_env_set_assert(handle) { _, _ in MapGuard.end() })
         var flags = UInt32(MDB_NOTLS | MDB_NOSUBDIR)
         if options.readOnly { flags |= UInt32(MDB_RDONLY) }
+        if isRecorded { flags |= UInt32(MDB_NOSYNC) }
         try check(mdb_env_open(handle, path, flags, options.mode))
+        if isRecorded { records = try CommitRecords(path: path, canWrite: true, start: options.start) }
     }
 
-    deinit { mdb_env_close(handle) }
+    deinit {
+        if isLast { records?.end() }
+        mdb_env_close(handle)
+    }
+
+    private var isRecorded: Bool {
+        if case .recorded = options.durability { !options.readOnly } else { false }
+    }
+    private var isLast: Bool {
+        if case .recorded(isLast: true) = options.durability { true } else { false }
+    }
 
     /// Runs a read transaction; nothing read may leave the body except as a copy.
     public func read<Result, Failure: Error>(
@@ -82,6 +114,13 @@ public final class Environment: @unchecked Sendable {
     public func write<Result, Failure: Error>(
         _ body: (borrowing WriteTransaction) throws(Failure) -> Result
     ) throws(TransactionError<Failure>) -> Result {
+        guard let records else { return try commit(body) }
+        return try records.recording { () throws(TransactionError<Failure>) in try commit(body) }
+    }
+
+    private func commit<Result, Failure: Error>(
+        _ body: (borrowing WriteTransaction) throws(Failure) -> Result
+    ) throws(TransactionError<Failure>) -> Result {
         let transaction: WriteTransaction
         do throws(LMDBError) { try mapGate.enter() } catch { throw .library(error) }
         defer { mapGate.leave() }
@@ -98,15 +137,32 @@ public final class Environment: @unchecked Sendable {
     ///
     /// Not inside a transaction.
     public func database(_ name: String, integerKeys: Bool = false) throws(LMDBError) -> Database {
-        var flags: UInt32 = 0
-        var stored: UInt32 = 0
-        try check(mdb_env_get_flags(handle, &stored))
-        let readOnly = stored & UInt32(MDB_RDONLY) != 0
-        if !readOnly { flags |= UInt32(MDB_CREATE) }
-        if integerKeys { flags |= UInt32(MDB_INTEGERKEY) }
+        let flags = integerKeys ? UInt32(MDB_INTEGERKEY) : 0
+        do throws(LMDBError) { return try openDatabase(name, flags, isReading: true) } catch {
+            guard error == .notFound, !options.readOnly else { throw error }
+        }
+        do throws(TransactionError<LMDBError>) {
+            guard let records else { return try makeDatabase(name, flags) }
+            return try records.recording { () throws(TransactionError<LMDBError>) in
+                try makeDatabase(name, flags)
+            }
+        } catch { throw error.error }
+    }
+
+    private func makeDatabase(
+        _ name: String, _ flags: UInt32
+    ) throws(TransactionError<LMDBError>) -> Database {
+        do throws(LMDBError) {
+            return try openDatabase(name, flags | UInt32(MDB_CREATE), isReading: false)
+        } catch { throw .library(error) }
+    }
+
+    private func openDatabase(
+        _ name: String, _ flags: UInt32, isReading: Bool
+    ) throws(LMDBError) -> Database {
         try mapGate.enter()
         defer { mapGate.leave() }
-        let transaction = try begin(flags: readOnly ? UInt32(MDB_RDONLY) : 0)
+        let transaction = try begin(flags: isReading ? UInt32(MDB_RDONLY) : 0)
         var identifier: MDB_dbi = 0
         let code = mdb_dbi_open(transaction, name, flags, &identifier)
         guard code == MDB_SUCCESS else {
@@ -116,6 +172,41 @@ public final class Environment: @unchecked Sendable {
         // Committing is what makes the handle known to later transactions, also for a reader.
         try check(mdb_txn_commit(transaction))
         return Database(identifier: identifier)
+    }
+
+    /// Makes durable what was found, which may be in the page cache alone.
+    ///
+    /// The first commit does so, too.
+    public func syncState() throws(LMDBError) { try records?.syncState() }
+
+    /// Looks whether a file's last commit reached the disk as a whole, if its commits were recorded.
+    ///
+    /// Before the file is opened: LMDB follows its pages.
+    ///
+    /// - Returns: false if it did not, and was answered to nobody; ``takeBackLastCommit(of:start:)`` helps.
+    public static func isLastCommitWhole(of path: String, start: MachineStart) throws(PageFault) -> Bool {
+        guard let records = try? CommitRecords(path: path, canWrite: false, start: start) else { return true }
+        return try !records.isLastCommitTorn()
+    }
+
+    /// Runs the body while nobody commits to a file: all that it reads is durable, where else it might be
+    /// what a power cut takes back.
+    ///
+    /// - Throws: ``LMDBError/busy`` if a commit is on its way for ten seconds, or came to no end.
+    public static func readingDurable<Result, Failure: Error>(
+        of path: String, _ body: () throws(Failure) -> Result
+    ) throws(TransactionError<Failure>) -> Result {
+        let records: CommitRecords
+        do throws(LMDBError) {
+            records = try CommitRecords(path: path, canWrite: false, start: .current)
+        } catch { throw .library(error) }
+        return try records.readingDurable(body)
+    }
+
+    /// Takes the last commit back if it did not reach the disk as a whole; while nobody else writes the file.
+    public static func takeBackLastCommit(of path: String, start: MachineStart) throws(LMDBError) {
+        let records = try CommitRecords(path: path, canWrite: true, start: start)
+        do throws(PageFault) { try records.takeBack() } catch { throw .inputOutput }
     }
 
     /// Writes a compact copy of the data file, as one transaction sees it, to a descriptor; returns when all

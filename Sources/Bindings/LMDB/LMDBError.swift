@@ -46,6 +46,8 @@ public struct LMDBError: Error, Hashable, Sendable, CustomStringConvertible {
     public static let readOnlyFileSystem = LMDBError(code: EROFS)
     /// The device failed to read or write.
     public static let inputOutput = LMDBError(code: EIO)
+    /// Somebody is at work for too long.
+    public static let busy = LMDBError(code: EBUSY)
     /// No memory, or no room in the address space.
     public static let noMemory = LMDBError(code: ENOMEM)
 

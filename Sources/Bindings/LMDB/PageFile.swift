@@ -5,8 +5,9 @@
 /// A data file of LMDB 0.9, read page by page without its library.
 final class PageFile {
     private let descriptor: Int32
-    private var pageByteCount = 4_096
-    private static let magic: UInt32 = 0xBEEF_C0DE
+    private(set) var pageByteCount = 4_096
+    /// What was read last.
+    private var scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
     /// The front of a page: number 8, unused 2, flags 2, and where its free room begins and ends, 2 each.
     static let frontByteCount = 16
     /// The flags of the first page of a value that fills pages of its own.
@@ -19,14 +20,9 @@ final class PageFile {
         }
     }
 
-    deinit { close(descriptor) }
-
-    /// What one of the first two pages says: the number of a state, and where its trees begin.
-    struct Roots {
-        var transaction: UInt64
-        var lastPage: UInt64
-        var free: TreeRecord
-        var main: TreeRecord
+    deinit {
+        close(descriptor)
+        scratch.deallocate()
     }
 
     /// The roots of a state and those beside them; commits go to the two pages in turn, even ones to the
@@ -49,21 +45,40 @@ final class PageFile {
         throw PageFault(page: nil, "its first two pages contradict each other")
     }
 
+    /// The roots of the last state and of the one before, while nobody writes.
+    func lastRoots() throws(PageFault) -> (last: Roots, before: Roots) {
+        let (even, odd): (Roots, Roots)
+        if let both = try bothRoots() {
+            (even, odd) = both
+        } else {
+            (even, odd) = (try roots(on: 0), try roots(on: 1))
+        }
+        return even.transaction > odd.transaction ? (even, odd) : (odd, even)
+    }
+
+    /// Both in one reading, if pages are as large as they are taken for.
+    private func bothRoots() throws(PageFault) -> (even: Roots, odd: Roots)? {
+        let size = pageByteCount
+        return try withBytes(size + CommitRecord.range.upperBound, at: 0) { (bytes) throws(PageFault) in
+            let even = try Roots(bytes, page: 0)
+            guard even.pageByteCount == size else { return nil }
+            return (even, try Roots(UnsafeRawBufferPointer(rebasing: bytes[size...]), page: 1))
+        }
+    }
+
+    /// What the first page (0) or the second (1) says.
     private func roots(on number: UInt64) throws(PageFault) -> Roots {
-        let page = try page(number)
-        guard page.number(at: 16, UInt32.self) == PageFile.magic,
-            let free = TreeRecord(Array(page[40..<88])), let main = TreeRecord(Array(page[88..<136]))
-        else { throw PageFault(page: number, "it does not say where the others are") }
+        let roots = try withBytes(CommitRecord.range.upperBound, at: number) { (bytes) throws(PageFault) in
+            try Roots(bytes, page: number)
+        }
         if number == 0 {
-            let size = Int(page.number(at: 40, UInt32.self))
-            guard size.nonzeroBitCount == 1, (256...65_536).contains(size) else {
+            let size = roots.pageByteCount
+            guard size.nonzeroBitCount == 1, (4_096...65_536).contains(size) else {
                 throw PageFault(page: 0, "pages of \(size) bytes cannot be")
             }
             pageByteCount = size
         }
-        return Roots(
-            transaction: page.number(at: 144, UInt64.self), lastPage: page.number(at: 136, UInt64.self),
-            free: free, main: main)
+        return roots
     }
 
     /// The bytes of a page.
@@ -76,35 +91,97 @@ final class PageFile {
         try read(byteCount, at: first, skipping: PageFile.frontByteCount)
     }
 
+    /// Hands bytes to the body, from the beginning of a page on; they are there as long as it runs.
+    func withBytes<Result>(
+        _ count: Int, at page: UInt64, _ body: (UnsafeRawBufferPointer) throws(PageFault) -> Result
+    ) throws(PageFault) -> Result {
+        if count > scratch.count {
+            scratch.deallocate()
+            scratch = .allocate(byteCount: max(count, 65_536), alignment: 16)
+        }
+        try read(UnsafeMutableRawBufferPointer(rebasing: scratch[..<count]), at: page, skipping: 0)
+        return try body(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
+    }
+
     /// How many pages such a value takes.
     func pageCount(ofValue byteCount: Int) -> UInt64 {
         UInt64((PageFile.frontByteCount - 1 + byteCount) / pageByteCount + 1)
     }
 
     private func read(_ count: Int, at page: UInt64, skipping: Int) throws(PageFault) -> [UInt8] {
+        var fault: PageFault?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            do throws(PageFault) {
+                try read(UnsafeMutableRawBufferPointer(buffer), at: page, skipping: skipping)
+                done = count
+            } catch { fault = error }
+        }
+        if let fault { throw fault }
+        return bytes
+    }
+
+    private func read(
+        _ buffer: UnsafeMutableRawBufferPointer, at page: UInt64, skipping: Int
+    ) throws(PageFault) {
         let (start, isTooFar) = page.multipliedReportingOverflow(by: UInt64(pageByteCount))
         guard !isTooFar, let offset = Int(exactly: start) else {
             throw PageFault(page: page, "it is not in the file")
         }
-        var failure: String?
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
-            while done < count {
-                let got = pread(
-                    descriptor, buffer.baseAddress.map { $0 + done }, count - done,
-                    off_t(offset + skipping + done))
-                if got < 0, errno == EINTR { continue }
-                guard got > 0 else {
-                    failure =
-                        got == 0
+        var done = 0
+        while done < buffer.count {
+            let got = pread(
+                descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done,
+                off_t(offset + skipping + done))
+            if got < 0, errno == EINTR { continue }
+            guard got > 0 else {
+                throw PageFault(
+                    page: page,
+                    got == 0
                         ? "the file ends before it does"
-                        : "it cannot be read (\(String(cString: strerror(errno))))"
-                    return
-                }
-                done += got
+                        : "it cannot be read (\(String(cString: strerror(errno))))")
             }
+            done += got
         }
-        if let failure { throw PageFault(page: page, failure) }
-        return bytes
+    }
+}
+
+/// What one of the first two pages says: the number of a state, and where its trees begin.
+struct Roots {
+    var transaction: UInt64
+    var lastPage: UInt64
+    var free: TreeRecord
+    var main: TreeRecord
+    /// The size of pages.
+    var pageByteCount: Int
+    /// Which of the two pages.
+    var page: UInt64
+    /// What its writer noted beside them, as it stands there.
+    private var recordWords: CommitRecord.Words
+
+    /// Where all of this but the record stands in it, and its last part.
+    static let range = 16..<152
+    static let transactionRange = 144..<152
+    private static let magic: UInt32 = 0xBEEF_C0DE
+
+    /// Reads the front of a page.
+    init(_ bytes: UnsafeRawBufferPointer, page: UInt64) throws(PageFault) {
+        guard bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self) == Roots.magic,
+            let free = TreeRecord(Array(bytes[40..<88])), let main = TreeRecord(Array(bytes[88..<136]))
+        else { throw PageFault(page: page, "it does not say where the others are") }
+        (self.free, self.main, self.page) = (free, main, page)
+        pageByteCount = Int(bytes.loadUnaligned(fromByteOffset: 40, as: UInt32.self))
+        lastPage = bytes.loadUnaligned(fromByteOffset: 136, as: UInt64.self)
+        transaction = bytes.loadUnaligned(
+            fromByteOffset: Roots.transactionRange.lowerBound, as: UInt64.self)
+        recordWords = bytes.loadUnaligned(
+            fromByteOffset: CommitRecord.range.lowerBound, as: CommitRecord.Words.self)
+    }
+
+    /// What its writer noted of this state; nil if nothing, or of an earlier state in this place.
+    func record() throws(PageFault) -> CommitRecord? {
+        guard let record = try CommitRecord(recordWords, page: page), record.transaction == transaction
+        else { return nil }
+        return record
     }
 }
 
@@ -185,9 +262,9 @@ struct TreePage {
     private let upper: Int
     let nodeCount: Int
 
-    private static let branchFlag: UInt16 = 1
-    private static let leafFlag: UInt16 = 2
-    private static let nodeFrontByteCount = 8
+    static let branchFlag: UInt16 = 1
+    static let leafFlag: UInt16 = 2
+    static let nodeFrontByteCount = 8
     static let ownPages: UInt16 = 1
     private static let tree: UInt16 = 2
 

@@ -17,6 +17,7 @@ extension RunningNode {
             log = try EventLog(
                 directory: options.directory, access: .write, mapByteCount: options.mapByteCount)
         } catch { throw PairFault(error.sentence) }
+        Conductor.tellOfTakenBackCommit(in: log, logger)
         let replay: Replay
         do throws(StartFault) { replay = try Conductor.replay(log, progress: options.progress) } catch {
             throw PairFault(error.sentence)

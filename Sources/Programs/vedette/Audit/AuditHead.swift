@@ -30,7 +30,7 @@ struct AuditHead: AsyncParsableCommand {
 
     func run() async throws {
         let key = try sign.map { try HeadFiles.signingKey($0, name: name) }
-        let head = try directory.open(checking: .trees).head
+        let head = try directory.open(checking: .trees).durableHead()
         if let key {
             let note = SignedNote(signing: HeadStatement(head, origin: key.verifier.name).text, with: key)
             return print(note.note, terminator: "")
