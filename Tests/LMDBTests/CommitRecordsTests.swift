@@ -57,6 +57,48 @@ struct CommitRecordsTests {
         #expect(tornCount > 100 && wholeCount > 5)
     }
 
+    @Test("A page that is anything leads somewhere or is refused, and is not taken for what was written")
+    func garbage() throws {
+        var random = SeededGenerator(seed: runSeed)
+        var (refusedCount, readCount) = (0, 0)
+        try withTemporaryDirectory { directory in
+            let path = directory + "/data"
+            let images = try withRecording(in: directory) { environment, databases in
+                for _ in 0..<60 { try change(environment, databases, &random) }
+                let before = try Image(environment, databases)
+                try change(environment, databases, &random)
+                return (before: before, after: try Image(environment, databases))
+            }
+            let changed = images.after.pages(notIn: images.before).filter { $0 > 1 }
+            for round in 0..<600 {
+                let page = try #require(changed.randomElement(using: &random))
+                var file = images.after.file
+                for _ in 0..<Int.random(in: 1...4, using: &random) {
+                    // Mostly in its front and behind it, where it says where things are.
+                    let most = round.isMultiple(of: 3) ? 4_095 : 80
+                    file[page * 4_096 + Int.random(in: 0...most, using: &random)] ^= UInt8.random(
+                        in: 1...255, using: &random)
+                }
+                guard file != images.after.file else { continue }
+                try file.write(to: URL(fileURLWithPath: path))
+                let isWhole = try Environment.isLastCommitWhole(of: path, start: later)
+                if isWhole {
+                    // Altered where nothing is: behind the end of a long value.
+                    let content = try withRecording(in: directory) { try contents(of: $0, $1) }
+                    #expect(content == images.after.content, "SEED=\(runSeed), page \(page)")
+                }
+                for isLeaf in [false, true] {
+                    let bytes = Array(file[page * 4_096..<(page + 1) * 4_096])
+                    let links = bytes.withUnsafeBytes { bytes in
+                        try? PageLinks(of: bytes, UInt64(page), isLeaf: isLeaf)
+                    }
+                    if links == nil { refusedCount += 1 } else { readCount += 1 }
+                }
+            }
+        }
+        #expect(refusedCount > 100 && readCount > 100)
+    }
+
     @Test(
         "What a killed process committed is whole until the machine starts anew; then it must have a record")
     func unrecorded() throws {

@@ -151,6 +151,7 @@ struct PageLinks {
             if flags == 0 { continue }
             let key = node + TreePage.nodeFrontByteCount
             let value = key + Int(word(node + 6, UInt16.self))
+            guard value <= page.count else { throw PageLinks.beyond(number) }
             if flags & TreePage.ownPages != 0 {
                 guard value + 8 <= page.count else { throw PageLinks.beyond(number) }
                 runs.append(PageRun(first: word(value, UInt64.self), byteCount: Int(low)))

@@ -96,6 +96,11 @@ final class PageFile {
         _ count: Int, at page: UInt64, _ body: (UnsafeRawBufferPointer) throws(PageFault) -> Result
     ) throws(PageFault) -> Result {
         if count > scratch.count {
+            // A number read from a damaged page may be any.
+            var facts = stat()
+            guard fstat(descriptor, &facts) == 0, count <= Int(facts.st_size) else {
+                throw PageFault(page: page, "the file ends before it does")
+            }
             scratch.deallocate()
             scratch = .allocate(byteCount: max(count, 65_536), alignment: 16)
         }
