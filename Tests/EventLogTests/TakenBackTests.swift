@@ -1,9 +1,9 @@
 import Foundation
-import LMDB
 import Samples
 import Testing
 
 @testable import EventLog
+@testable import LMDB
 
 @Suite("A commit that a power cut left in part")
 struct TakenBackTests {
@@ -82,17 +82,21 @@ struct TakenBackTests {
                 heads.after = log.head
                 file = try Data(contentsOf: URL(fileURLWithPath: log.path))
             }
-            if isOnlyUnrecorded {
-                let states = [0, 4_096].map { start in
-                    file.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start + 144, as: UInt64.self) }
-                }
-                let record = (states[0] > states[1] ? 0 : 4_096) + 512
-                file.replaceSubrange(record..<record + 64, with: Data(count: 64))
-            } else {
+            let path = directory + "/events.lmdb"
+            try file.write(to: URL(fileURLWithPath: path))
+            let pages = try PageFile(path: path)
+            let (last, former) = try pages.lastRoots()
+            var known: [UInt64: PageLinks] = [:]
+            let digest = try CommitPages.digest(of: pages, from: former, to: last, known: &known)
+            var words = CommitRecord.Words()
+            if !isOnlyUnrecorded {
+                words = CommitRecord(.committed, last.transaction, start: .current, digest: digest).words
                 let batch = try #require(file.firstRange(of: Data(repeating: 0xEE, count: 100)))
                 file.replaceSubrange(batch, with: Data(count: batch.count))
             }
-            try file.write(to: URL(fileURLWithPath: directory + "/events.lmdb"))
+            let place = Int(last.page) * 4_096 + CommitRecord.range.lowerBound
+            file.replaceSubrange(place..<place + 64, with: withUnsafeBytes(of: words) { Array($0) })
+            try file.write(to: URL(fileURLWithPath: path))
             try body(directory, heads)
         }
     }

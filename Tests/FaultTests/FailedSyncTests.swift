@@ -10,10 +10,10 @@ struct FailedSyncTests {
 
     @Test(
         "After a failed sync or a failed write of the first pages nothing is written until the next start",
-        arguments: [("fdatasync", 5), ("pwrite64", 15), ("pwrite64", 16)])
+        arguments: [("fdatasync", 3), ("pwrite64", 15), ("pwrite64", 16)])
     func deviceFails(_ call: String, _ number: Int) async throws {
-        // The writer thread's third commit: the first begins the epoch. Before it stand two syncs and a
-        // record, behind three pages the roots and a record of each.
+        // The writer thread's third commit: the first begins the epoch. Of each it writes three pages, two of
+        // them at once in the second commit, then the roots, their record, and after the sync that anew.
         let (promises, sentences) = try await run(failing: call, with: "EIO", number: number)
         #expect((1..<FailedSyncTests.wishCount).contains(promises.count))
         // Every later wish is told so, too, though nothing fails any more.

@@ -146,6 +146,9 @@ final class CommitRecords {
         try write(CommitRecord(.committed, last.transaction, start: start, digest: digest), beside: last)
         try sync()
         lastDurable = last.transaction
+        // Reaches the disk with the next commit, or some seconds later: from then on nothing that was
+        // answered is taken for torn, and a page of it that is not what it was is damage.
+        try? write(CommitRecord(.opened, last.transaction, start: start), beside: last)
     }
 
     /// Notes that all is durable, so that who notes nothing may go on.
@@ -185,7 +188,13 @@ final class CommitRecords {
         case let record? where record.kind == .committed:
             var known: [UInt64: PageLinks] = [:]
             // Where a page is not what it should be its digest would not be either.
-            return (try? CommitPages.digest(of: file, from: before, to: last, known: &known)) != record.digest
+            let digest = try? CommitPages.digest(of: file, from: before, to: last, known: &known)
+            if digest == record.digest { return false }
+            // The page cache has lost nothing since.
+            guard record.start != start || start == MachineStart(0) else {
+                throw PageFault(page: last.page, "pages of the commit that it tells of were altered")
+            }
+            return true
         default: return false
         }
     }

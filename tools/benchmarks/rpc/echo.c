@@ -1,7 +1,6 @@
-// echo PORT [FILE SYNCS]: answers every call on the conductor's topic with REACHABLE, and does nothing else. No server on this
+// echo PORT [FILE]: answers every call on the conductor's topic with REACHABLE, and does nothing else. No server on this
 // library can be faster by much, so its rate is the broker's ceiling. With FILE the calls that came together are written
-// there and synced before any of them is answered: with one sync the ceiling of whoever keeps what it answers, with two
-// (LMDB's commit: what is new, then the page that says where it is) of whoever keeps it in LMDB.
+// there and synced before any of them is answered: the ceiling of whoever keeps what it answers.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,7 +9,6 @@
 
 #define BURST_MAX 512
 #define FILE_BYTES (16 << 20)
-#define PAGE_BYTES 4096
 // What Vedette's log takes for a batch and for a report.
 #define BATCH_BYTES 64
 #define REPORT_BYTES 56
@@ -32,17 +30,12 @@ static int prepared(const char *path) {
     return file;
 }
 
-static void write_synced(int file, size_t length, unsigned offset) {
+static void keep(int file) {
+    static unsigned offset = 0;
+    size_t length = BATCH_BYTES + count * REPORT_BYTES;
+    if (offset + length > FILE_BYTES) offset = 0;
     must(pwrite(file, bytes, length, offset) == (ssize_t)length, "writing a burst");
     must(fdatasync(file) == 0, "syncing a burst");
-}
-
-static void keep(int file, int syncs) {
-    static unsigned offset = PAGE_BYTES;
-    size_t length = BATCH_BYTES + count * REPORT_BYTES;
-    if (offset + length > FILE_BYTES) offset = PAGE_BYTES;
-    write_synced(file, length, offset);
-    if (syncs == 2) write_synced(file, PAGE_BYTES, 0);
     offset += length;
 }
 
@@ -76,10 +69,9 @@ static void answer(amqp_connection_state_t connection) {
 }
 
 int main(int argument_count, char **arguments) {
-    must(argument_count == 2 || argument_count == 4, "usage: echo PORT [FILE SYNCS];");
+    must(argument_count == 2 || argument_count == 3, "usage: echo PORT [FILE];");
     amqp_connection_state_t connection = connect_broker(atoi(arguments[1]));
-    int file = argument_count == 4 ? prepared(arguments[2]) : -1;
-    int syncs = argument_count == 4 ? atoi(arguments[3]) : 0;
+    int file = argument_count == 3 ? prepared(arguments[2]) : -1;
     amqp_bytes_t exchange = amqp_cstring_bytes(EXCHANGE), topic = amqp_cstring_bytes(TOPIC);
     amqp_exchange_declare(connection, 1, exchange, amqp_cstring_bytes("topic"), 0, 0, 0, 0, amqp_empty_table);
     must_reply(amqp_get_rpc_reply(connection), "declaring the exchange");
@@ -105,7 +97,7 @@ int main(int argument_count, char **arguments) {
         } else if (reply.library_error != AMQP_STATUS_TIMEOUT) {
             return 0;
         }
-        if (file >= 0) keep(file, syncs);
+        if (file >= 0) keep(file);
         answer(connection);
     }
 }

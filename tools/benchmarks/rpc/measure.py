@@ -17,9 +17,9 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "support"))
 from programs import Running, broker, epmd, free_port, is_listening, wait_for  # noqa: E402
 
-SERVERS = ["vedette", "pair", "echo", "sync", "sync_twice", "peer"]
+SERVERS = ["vedette", "pair", "echo", "sync", "peer"]
 # With whom each of ours is compared.
-OTHERS = {"vedette": ["echo", "sync", "sync_twice", "peer"], "pair": ["vedette"]}
+OTHERS = {"vedette": ["echo", "sync", "peer"], "pair": ["vedette"]}
 IDS = ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222")
 
 
@@ -116,21 +116,17 @@ def wanted_action(address):
     return vims[0]["id"], ask(f"/vedette/v1/vims/{vims[0]['id']}")["vim"]["action_id"]
 
 
-def echo(options, directory, port, syncs=0):
+def echo(options, directory, port, is_synced=False):
     log = directory / "echo.log"
     log.write_text("")
-    file = [str(directory / "synced"), str(syncs)] if syncs else []
+    file = [str(directory / "synced")] if is_synced else []
     server = Running([options.echo, str(port), *file], log)
     wait_for("the echo is ready", lambda: "ready" in log.read_text())
     return server, IDS
 
 
 def sync(options, directory, port):
-    return echo(options, directory, port, syncs=1)
-
-
-def sync_twice(options, directory, port):
-    return echo(options, directory, port, syncs=2)
+    return echo(options, directory, port, is_synced=True)
 
 
 def peer(options, directory, port):
@@ -152,7 +148,7 @@ def load(options, port, ids, outstanding, seconds, rate=0):
 
 def measure(options, port, directory):
     found = {}
-    servers = {"vedette": vedette, "pair": pair, "echo": echo, "sync": sync, "sync_twice": sync_twice, "peer": peer}
+    servers = {"vedette": vedette, "pair": pair, "echo": echo, "sync": sync, "peer": peer}
     for number in range(options.rounds):
         for name, start in servers.items():
             if name not in options.servers or name == "peer" and not options.dsn:

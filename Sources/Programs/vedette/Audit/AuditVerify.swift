@@ -179,9 +179,9 @@ struct AuditVerify: AsyncParsableCommand {
         }
         if findings.isCommitUndone {
             Swift.print(
-                "a commit after this state is in the file, but does not count: its last write failed, and "
-                    + "then nobody was told that it was stored, or a bit of its number flipped; a head that "
-                    + "was signed after it tells (--head)")
+                "a commit after this state is in the file, but does not count: it failed, or the "
+                    + "machine stopped in its middle, and nobody was told that it was stored, or a bit of "
+                    + "its number flipped; a head that was signed after it tells (--head)")
         }
         for head in findings.heads { Swift.print(head) }
         if report.damage == nil {

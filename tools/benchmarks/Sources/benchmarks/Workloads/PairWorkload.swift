@@ -71,7 +71,7 @@ struct PairWorkload: AsyncParsableCommand {
             "sync: median of one pwrite + fdatasync of a batch; round trip: the same of its frame over loopback, in C.",
             "extra:allowed: what the pair's p50 is above the single one's, by one sync and one round trip; to be at "
                 + "most 1 with one caller. Beside it what a commit of two C logs at the same time takes longer than of "
-                + "one, by the same: each commit is two syncs, and a disk flushes for one log after the other.",
+                + "one, by the same: each commit of theirs is two syncs, and a disk flushes for one log after the other.",
         ]
         try report.print(asJSON: common.json)
     }
