@@ -49,7 +49,7 @@ package struct EtcdNode: Sendable {
     }
 
     /// Lets it stand still, with its connections open, until ``thaw()``.
-    package func freeze() throws { try program.signal(SIGSTOP) }
+    package func freeze() throws { try program.freeze() }
 
     /// Lets a frozen one go on.
     package func thaw() throws { try program.signal(SIGCONT) }

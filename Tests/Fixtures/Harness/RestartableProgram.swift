@@ -30,6 +30,29 @@ package struct RestartableProgram: Sendable {
     /// Sends a signal to its first process.
     package func signal(_ number: Int32) throws { _ = kill(try requireID(), number) }
 
+    /// Lets it stand still, and returns when each of its threads does: on a busy machine they go on for a
+    /// while after the signal was sent.
+    package func freeze() throws {
+        let id = try requireID()
+        _ = kill(id, SIGSTOP)
+        for _ in 0..<10_000 {
+            if RestartableProgram.standsStill(id) { return }
+            usleep(1_000)
+        }
+        throw HarnessError("\(path) goes on after SIGSTOP")
+    }
+
+    /// Whether each thread of a process is stopped (`/proc/PID/task/TID/stat`, proc(5)).
+    private static func standsStill(_ id: Int32) -> Bool {
+        let tasks = "/proc/\(id)/task"
+        guard let threads = try? FileManager.default.contentsOfDirectory(atPath: tasks) else { return false }
+        return threads.allSatisfy { thread in
+            let facts = try? String(contentsOfFile: "\(tasks)/\(thread)/stat", encoding: .utf8)
+            // The state follows the name, which may have anything in it.
+            return facts?.split(separator: ")").last?.hasPrefix(" T") == true
+        }
+    }
+
     /// Kills it with all its children, as a power cut would, and waits until it is gone.
     package func kill9() async throws {
         let id = try requireID()
