@@ -64,7 +64,9 @@ struct PowerCutTests {
                 "PowerCutTests: \(counts.images + 1) images of \(counts.cuts) cuts (\(counts.writes) writes, "
                     + "\(counts.syncs) syncs), a commit taken back in \(counts.takenBack), "
                     + "\(promises.count) promises, SEED=\(seed)")
-            #expect(counts.syncs > 50 && promises.count > 50 && counts.takenBack > 50)
+            // A commit has the wishes of four callers at most; each is a sync, and each may be torn.
+            #expect(promises.count == 100 && counts.syncs >= promises.count / 4)
+            #expect(counts.takenBack > 10)
         }
     }
 
