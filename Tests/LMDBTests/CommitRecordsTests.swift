@@ -192,18 +192,35 @@ struct CommitRecordsTests {
         }
     }
 
-    @Test("Whoever looks while somebody commits leaves it to them")
+    @Test("While somebody commits, who looks leaves it to them, and who wants what is durable waits")
     func beside() throws {
         try withTemporaryDirectory { directory in
+            let path = directory + "/copy"
             try withRecording(in: directory) { environment, databases in
                 try environment.putPair(1, in: databases[0])
-                // Nothing notes what it does to the first pages yet.
-                let isWhole = try environment.change { (transaction) throws(LMDBError) in
-                    try transaction.put([3], for: [1], in: databases[0])
-                    return try? Environment.isLastCommitWhole(of: environment.path, start: later)
-                }
-                #expect(isWhole == true)
+                try environment.putPair(2, in: databases[0])
+                try Image(environment, databases).withoutRecord().write(to: path)
             }
+            let records = try CommitRecords(path: path, canWrite: false, start: later)
+            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            #expect(flock(file.fileDescriptor, LOCK_EX) == 0)
+            #expect(try !records.isLastCommitTorn())
+            #expect(isBusy(records))
+            #expect(flock(file.fileDescriptor, LOCK_UN) == 0)
+            // Nobody does, and it came to no end.
+            #expect(try records.isLastCommitTorn())
+            #expect(isBusy(records))
+            try Environment.takeBackLastCommit(of: path, start: later)
+            #expect(!isBusy(records))
+        }
+    }
+
+    private func isBusy(_ records: CommitRecords) -> Bool {
+        do throws(TransactionError<Never>) {
+            return try records.readingDurable(seconds: 1) { false }
+        } catch {
+            guard case .library(.busy) = error else { return false }
+            return true
         }
     }
 

@@ -88,22 +88,24 @@ final class CommitRecords {
         }
         guard isAlone else { throw .library(.busy) }
         defer { flock(descriptor, LOCK_UN) }
-        guard let (last, before) = try? file.lastRoots(), isRecorded(last, before) else {
-            throw .library(.busy)
-        }
+        let former: CommitRecord?
+        do throws(PageFault) {
+            let (last, before) = try file.lastRoots()
+            former = try formerOfUnrecorded(last, before)
+        } catch { throw .library(.corrupted) }
+        guard former == nil else { throw .library(.busy) }
         do throws(PageFault) { try sync() } catch { throw .library(.inputOutput) }
         do throws(Failure) { return try body() } catch { throw .body(error) }
     }
 
-    /// Whether a state has its record, if it should have one.
-    private func isRecorded(_ last: Roots, _ before: Roots) -> Bool {
-        guard let record = try? last.record() else {
-            guard last.transaction == before.transaction + 1, let former = try? before.record() else {
-                return true
-            }
-            return former.kind == .closed
-        }
-        return record.transaction == last.transaction
+    /// The record of the state before, if the last one should have one by it and has none.
+    private func formerOfUnrecorded(
+        _ last: Roots, _ before: Roots
+    ) throws(PageFault) -> CommitRecord? {
+        guard try last.record() == nil, last.transaction == before.transaction + 1,
+            let former = try before.record(), former.kind != .closed
+        else { return nil }
+        return former
     }
 
     /// Makes the last state one that a recorded commit may follow, and returns its roots.
@@ -128,17 +130,17 @@ final class CommitRecords {
 
     /// Notes what was written, and syncs it; false if it is not known whether it is durable.
     private func conclude(after before: Roots) -> Bool {
+        guard let last = try? file.lastRoots().last else { return false }
+        // Nothing was changed.
+        if last.transaction == before.transaction { return true }
         do throws(PageFault) {
-            let last = try file.lastRoots().last
-            // Nothing was changed.
-            guard last.transaction != before.transaction else { return true }
-            do throws(PageFault) { try note(last, after: before) } catch {
-                // After a failed sync the kernel takes the pages for written: nobody may build on them.
-                try takeBack(last, to: before)
-                return false
-            }
+            try note(last, after: before)
             return true
-        } catch { return false }
+        } catch {
+            // After a failed sync the kernel takes the pages for written: nobody may build on them.
+            try? takeBack(last, to: before)
+            return false
+        }
     }
 
     private func note(_ last: Roots, after before: Roots) throws(PageFault) {
@@ -153,9 +155,9 @@ final class CommitRecords {
 
     /// Notes that all is durable, so that who notes nothing may go on.
     func end() {
-        guard !hasFailed else { return }
         enterGate()
         defer { leaveGate() }
+        guard !hasFailed else { return }
         // If it fails, the record that is there says as much.
         guard let last = try? file.lastRoots().last, let kind = try? last.record()?.kind, kind != .closed,
             last.transaction == lastDurable
@@ -176,27 +178,24 @@ final class CommitRecords {
     }
 
     private func isTorn(_ last: Roots, _ before: Roots) throws(PageFault) -> Bool {
-        switch try last.record() {
-        case nil:
-            // Of two that follow each other, the former tells what the latter should have.
-            guard last.transaction == before.transaction + 1, let record = try before.record() else {
-                return false
-            }
+        if let former = try formerOfUnrecorded(last, before) {
             // A process that was killed before it noted its commit had made all of it: the cache has it.
-            if record.start == start, start != MachineStart(0) { return false }
-            return record.kind != .closed
-        case let record? where record.kind == .committed:
-            var known: [UInt64: PageLinks] = [:]
-            // Where a page is not what it should be its digest would not be either.
-            let digest = try? CommitPages.digest(of: file, from: before, to: last, known: &known)
-            if digest == record.digest { return false }
-            // The page cache has lost nothing since.
-            guard record.start != start || start == MachineStart(0) else {
-                throw PageFault(page: last.page, "pages of the commit that it tells of were altered")
-            }
-            return true
-        default: return false
+            return !isOfThisStart(former)
         }
+        guard let record = try last.record(), record.kind == .committed else { return false }
+        var known: [UInt64: PageLinks] = [:]
+        // Where a page is not what it should be its digest would not be either.
+        let digest = try? CommitPages.digest(of: file, from: before, to: last, known: &known)
+        if digest == record.digest { return false }
+        // The page cache has lost nothing since.
+        guard !isOfThisStart(record) else {
+            throw PageFault(page: last.page, "pages of the commit that it tells of were altered")
+        }
+        return true
+    }
+
+    private func isOfThisStart(_ record: CommitRecord) -> Bool {
+        record.start == start && start != MachineStart(0)
     }
 
     /// Takes the last commit back if it is torn: the state before is the last one again.

@@ -14,14 +14,14 @@ import CLMDB
 ///   never suspends while its transaction is open, so no reader lives long.
 public final class Environment: @unchecked Sendable {
     // Sendable because LMDB environments may be used by any thread (`mdb_env_create`), and the pointer
-    // never changes until deinit.
+    // never changes until deinit; `records` is set once, and keeps its callers apart.
     private let handle: OpaquePointer
     /// Transactions share it; whoever moves the map has it alone.
     private let mapGate = MapGate()
     private let mapByteMax: Int
     private let options: Options
     /// Nil if LMDB syncs by itself.
-    private var records: CommitRecords?  // set once, by init
+    private var records: CommitRecords?
     /// The path of the data file.
     public let path: String
 
