@@ -236,14 +236,17 @@ extension CommitPipeline {
             runErrands(with: &writer)
             // Whoever is answered may be back at once with the next command, so few are answered first, and
             // many by the helper: while the next batch is stored, or the writer stays free for what comes.
-            let isHelped = conveyor.withLock {
+            let areMany = conveyor.withLock {
                 $0.durable.reduce(0) { $0 + $1.answers.count } >= CommitPipeline.helpedCount
             }
-            if !isHelped { finish() }
+            // Nor does it wait for a helper that is at it: the disk would be idle meanwhile. But a pair's
+            // commit costs two nodes their processors, and whoever is being answered may share the next.
+            if isPaired, !areMany { finish() }
+            let isLeftToHelper = areMany || !finishIfFree()
             // No wait: where the processors are busy, who brings more goes first and shares the commit.
             sched_yield()
             let gathered = closeBatch(from: desk)
-            if isHelped { helperBell.ring() }
+            if isLeftToHelper { helperBell.ring() }
             if let gathered { return gathered }
             let isStopping = queue.withLock { queue in
                 queue.isWriterAsleep = true
@@ -414,18 +417,24 @@ extension CommitPipeline {
     }
 
     /// Publishes what is acknowledged, and answers its callers; by whichever thread has time.
-    private func finish() {
-        finishing.withLock { _ in
-            while var gathered = conveyor.withLock({ $0.durable.isEmpty ? nil : $0.durable.removeFirst() }) {
-                if !gathered.batch.isEmpty {
-                    // As a replay folds them, so that what is shown is what is stored.
-                    acknowledged.withLock { CommitPipeline.fold(gathered, into: &$0) }
-                }
-                if !gathered.changedStreams.isEmpty { didChange(gathered.changedStreams) }
-                for answer in gathered.answers { answer.reply(answer.result) }
-                gathered.removeAll()
-                conveyor.withLock { $0.spare.append(gathered) }
+    private func finish() { finishing.withLock { _ in finishDurable() } }
+
+    /// As ``finish()``, unless the other thread is at it; false then.
+    private func finishIfFree() -> Bool {
+        finishing.withLockIfAvailable { _ in finishDurable() } != nil
+    }
+
+    /// While `finishing` is held.
+    private func finishDurable() {
+        while var gathered = conveyor.withLock({ $0.durable.isEmpty ? nil : $0.durable.removeFirst() }) {
+            if !gathered.batch.isEmpty {
+                // As a replay folds them, so that what is shown is what is stored.
+                acknowledged.withLock { CommitPipeline.fold(gathered, into: &$0) }
             }
+            if !gathered.changedStreams.isEmpty { didChange(gathered.changedStreams) }
+            for answer in gathered.answers { answer.reply(answer.result) }
+            gathered.removeAll()
+            conveyor.withLock { $0.spare.append(gathered) }
         }
     }
 }

@@ -7,6 +7,10 @@ import Testing
 
 @testable import Conductor
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 @Suite("The stages of the commit pipeline")
 struct PipelineTests {
     @Test("A commit that fails takes with it the batch sealed behind it; positions and seals are used again")
@@ -93,6 +97,29 @@ struct PipelineTests {
         }
     }
 
+    @Test("While many are being answered, what comes is stored: an answer that takes its time delays no disk")
+    func answeringUnderLoad() async throws {
+        try await withTemporaryDirectory { directory in
+            let answer = SlowAnswer()
+            try await withConductor(in: directory) { conductor in
+                // Also if the test gives up: the conductor stops only when everybody is answered.
+                defer { answer.mayEnd.store(true, ordering: .releasing) }
+                let vim = try await conductor.register(.sample("a"), actor: ada)
+                let report = Command.report(.init(id: vim.id, status: .reachable, actionID: vim.actionID))
+                let many = Array(repeating: report, count: CommitPipeline.helpedCount)
+                conductor.submit(many) { _ in answer.give() }
+                try await eventually("they are being answered") {
+                    answer.hasBegun.load(ordering: .acquiring)
+                }
+                let position = try #require(conductor.head?.position)
+                conductor.submit(report) { _ in }
+                try await eventually("the next report is stored") {
+                    conductor.head?.position == position + 1
+                }
+            }
+        }
+    }
+
     @Test("Stopping while batches are gathered, stored and answered answers everybody once")
     func stopUnderLoad() async throws {
         try await withTemporaryDirectory { directory in
@@ -117,6 +144,17 @@ struct PipelineTests {
             let log = try StoredLog(directory)
             #expect(log.types.filter { $0 == .vimStatusReported }.count == 20_000 - late.count)
         }
+    }
+}
+
+/// An answer that ends when it may.
+private final class SlowAnswer: Sendable {
+    let hasBegun = Atomic(false)
+    let mayEnd = Atomic(false)
+
+    func give() {
+        hasBegun.store(true, ordering: .releasing)
+        while !mayEnd.load(ordering: .acquiring) { usleep(1_000) }
     }
 }
 
