@@ -11,7 +11,10 @@ struct PlainRequestTests {
         + #"\"reason\":\"timed_out\"},\"vim_id\":\"vim-9\"},\"method\":\"update_vim\",\"version\":\"1.1\","#
         + #"\"namespace\": null, \"_timeout\": 5, \"_context_roles\": [\"a\", [], 7], "#
         + #"\"_context_more\": {\"x\": true, \"y\": {}}, \"_unique_id\":\"u\"}"}"#
-    private static let plain = [Captured.call, finding]
+    private static let twice =
+        #"{"oslo.version": "2.0", "oslo.message": "{\"method\": \"a\", \"args\": {\"x\": 1, \"y\": 2}, "#
+        + #"\"args\": {\"x\": 3, \"x\": 4}}"}"#
+    private static let plain = [Captured.call, finding, twice]
 
     @Test("What clients and workers send is plain, and read as by the general reader", arguments: plain)
     func same(text: String) throws {

@@ -40,7 +40,7 @@ struct ServerCoreTests {
     @Test("A call is handed on, and its delivery is acknowledged with its answer, not before")
     mutating func answer() throws {
         let handed = try #require(deliver(call()))
-        #expect(handed.request.method == "update_vim")
+        #expect(handed.method == "update_vim")
         #expect(core.takeOutput().acknowledgements == [])
         #expect(!core.isIdle)
         core.answered(handed.id, .success("REACHABLE"), now: start)
@@ -107,7 +107,8 @@ struct ServerCoreTests {
         arguments: [
             ("1.2", nil, "update_vim", "UnsupportedVersion"),
             ("2.0", nil, "update_vim", "UnsupportedVersion"),
-            ("x", nil, "update_vim", "UnsupportedVersion"), ("1.0", "ns", "update_vim", "UnsupportedVersion"),
+            ("x", nil, "update_vim", "UnsupportedVersion"), ("", nil, "update_vim", "UnsupportedVersion"),
+            ("1.0", "ns", "update_vim", "UnsupportedVersion"),
             ("1.0", nil, "delete_vim", "NoSuchMethod"),
         ] as [(String, String?, String, String)])
     mutating func refused(version: String, namespace: String?, method: String, className: String) throws {
@@ -122,6 +123,10 @@ struct ServerCoreTests {
         }
         #expect(failure.className == className)
         #expect(failure.module == "oslo_messaging.rpc.dispatcher")
+        // Behind one that is served, too.
+        #expect(deliver(call("other")) != nil)
+        request.uniqueID = "another"
+        #expect(deliver(request) == nil)
     }
 
     @Test("The lesser minor version is served")

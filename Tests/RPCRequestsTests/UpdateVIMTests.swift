@@ -19,7 +19,7 @@ struct UpdateVIMTests {
         createdAt: Timestamp(microseconds: 1))
 
     private func call(
-        _ arguments: [String: JSONValue], reader: FakeReader = FakeReader(), isLenient: Bool = false
+        _ arguments: RPCArguments, reader: FakeReader = FakeReader(), isLenient: Bool = false
     ) async -> Result<JSONValue, RPCFailure> {
         let interface = RPCDoor.interface(
             submitter: submitter, reader: reader, acceptsReportsWithoutAction: isLenient)
@@ -62,7 +62,7 @@ struct UpdateVIMTests {
             "vim_id": .string(vim), "status": "REACHABLE", "action_id": .string(action),
         ]
         arguments[argument] = .string(value)
-        #expect(await call(arguments) == .success("bad_action"))
+        #expect(await call(RPCArguments(arguments)) == .success("bad_action"))
         #expect(submitter.reports.isEmpty)
     }
 
@@ -79,7 +79,7 @@ struct UpdateVIMTests {
         let good: [String: JSONValue] = [
             "vim_id": .string(vim), "status": "REACHABLE", "action_id": .string(action),
         ]
-        #expect(isFailure(await call(good.merging(changes) { $1 }), className))
+        #expect(isFailure(await call(RPCArguments(good.merging(changes) { $1 })), className))
         #expect(submitter.reports.isEmpty)
     }
 
@@ -119,12 +119,12 @@ struct UpdateVIMTests {
 
     @Test("Without an action id a report is refused, unless the server takes such reports")
     func withoutAction() async throws {
-        let arguments: [String: JSONValue] = ["vim_id": .string(vim), "status": "REACHABLE"]
+        let arguments: RPCArguments = ["vim_id": .string(vim), "status": "REACHABLE"]
         let sample = UpdateVIMTests.sample
         let reader = FakeReader(vims: [sample])
         #expect(isFailure(await call(arguments, reader: reader), "TypeError"))
         submitter.answer = .success(.reported(.accepted(.reachable)))
-        let known: [String: JSONValue] = ["vim_id": .string("\(sample.id)"), "status": "REACHABLE"]
+        let known: RPCArguments = ["vim_id": .string("\(sample.id)"), "status": "REACHABLE"]
         #expect(await call(known, reader: reader, isLenient: true) == .success("REACHABLE"))
         #expect(submitter.reports.map(\.actionID) == [sample.actionID])
         #expect(await call(arguments, reader: reader, isLenient: true) == .success("bad_action"))
@@ -145,7 +145,7 @@ struct UpdateVIMTests {
             submitter: submitter, reader: FakeReader(vims: [sample]), acceptsReportsWithoutAction: true)
         let method = try #require(interface.methods["update_vim"])
         let answers = Mutex<[(index: Int, outcome: RPCOutcome)]>([])
-        method.call(calls) { some in answers.withLock { $0 += some } }
+        method.call(calls.map(RPCArguments.init)) { some in answers.withLock { $0 += some } }
         let told = answers.withLock { $0.sorted { $0.index < $1.index } }
         #expect(told.map(\.index) == Array(0..<6))
         let outcomes = told.map(\.outcome)

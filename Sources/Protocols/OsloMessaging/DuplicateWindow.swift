@@ -3,7 +3,8 @@
 /// Senders repeat what they are not sure of at once, so sixteen are enough; oslo.messaging keeps as many.
 struct DuplicateWindow {
     private static let count = 16
-    private var ids: [String] = []
+    /// Each with its hash, since nearly all differ in that.
+    private var ids: [(hash: Int, id: String)] = []
     private var next = 0
 
     /// Whether an id is new; it is remembered then.
@@ -11,11 +12,12 @@ struct DuplicateWindow {
     /// No id is always new.
     mutating func admit(_ id: String) -> Bool {
         if id.isEmpty { return true }
-        if ids.contains(id) { return false }
+        let hash = id.hashValue
+        if ids.contains(where: { $0.hash == hash && $0.id == id }) { return false }
         if ids.count < DuplicateWindow.count {
-            ids.append(id)
+            ids.append((hash, id))
         } else {
-            ids[next] = id
+            ids[next] = (hash, id)
             next = (next + 1) % DuplicateWindow.count
         }
         return true
@@ -23,6 +25,6 @@ struct DuplicateWindow {
 
     /// Forgets an id: its message was not answered, and will come again.
     mutating func forget(_ id: String) {
-        if let index = ids.firstIndex(of: id) { ids[index] = "" }
+        if let index = ids.firstIndex(where: { $0.id == id }) { ids[index].id = "" }
     }
 }

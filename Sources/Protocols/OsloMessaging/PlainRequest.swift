@@ -41,8 +41,12 @@ struct PlainRequest {
                 method = reader.string()
                 return method != nil
             } else if key.equals("args") {
-                guard case .object(let arguments)? = reader.value(depth: 1) else { return false }
-                request.arguments = arguments
+                request.arguments = RPCArguments(reserving: 4)
+                return reader.members { (reader, key) in
+                    guard let value = reader.value(depth: 2) else { return false }
+                    request.arguments.set(String(decoding: key, as: UTF8.self), to: value)
+                    return true
+                }
             } else if key.equals("version") {
                 guard let version = reader.string() else { return false }
                 request.version = version
@@ -135,17 +139,14 @@ struct PlainRequest {
     private mutating func text() -> UnsafeBufferPointer<UInt8>? {
         guard take(#"\""#) else { return nil }
         let start = position
-        while let next {
-            switch next {
-            case UInt8(ascii: "\\"):
-                defer { position += 2 }
-                guard position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "\"") else {
-                    return nil
-                }
-                return UnsafeBufferPointer(rebasing: bytes[start..<position])
-            case 0x20, 0x21, 0x23..<0x80: position += 1
-            default: return nil
+        while position < bytes.count {
+            let byte = bytes[position]
+            if byte == UInt8(ascii: "\\") {
+                let text = UnsafeBufferPointer(rebasing: bytes[start..<position])
+                return take(#"\""#) ? text : nil
             }
+            guard byte >= 0x20, byte < 0x7F, byte != UInt8(ascii: "\"") else { return nil }
+            position += 1
         }
         return nil
     }

@@ -85,7 +85,8 @@ package final class RPCClient: Sendable {
         _ target: RPCTarget, _ method: String, _ arguments: [String: JSONValue],
         version: RPCVersion = RPCVersion(1, 0), toAll: Bool = false
     ) {
-        let request = RPCRequest(method: method, arguments: arguments, version: version.description)
+        let request = RPCRequest(
+            method: method, arguments: RPCArguments(arguments), version: version.description)
         mailbox.put(.cast(nextID(), target, request, toAll: toAll))
     }
 
@@ -93,7 +94,8 @@ package final class RPCClient: Sendable {
         _ id: ClientCore.CallID, _ target: RPCTarget, _ method: String, _ arguments: [String: JSONValue],
         version: RPCVersion, timeout: Duration, reply: @escaping Reply
     ) {
-        let request = RPCRequest(method: method, arguments: arguments, version: version.description)
+        let request = RPCRequest(
+            method: method, arguments: RPCArguments(arguments), version: version.description)
         if !mailbox.put(.call(id, target, request, timeout, reply)) { reply(.failure(.notTaken)) }
     }
 

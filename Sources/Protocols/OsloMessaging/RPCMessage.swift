@@ -5,7 +5,7 @@ package struct RPCRequest: Hashable, Sendable {
     /// The method's name.
     package var method: String
     /// Its arguments by name.
-    package var arguments: [String: JSONValue]
+    package var arguments: RPCArguments
     /// The interface's version that the caller speaks, as it wrote it; `1.0` if it wrote none.
     package var version: String
     /// The interface's namespace; nil if it has none.
@@ -19,7 +19,7 @@ package struct RPCRequest: Hashable, Sendable {
 
     /// All parts at once.
     package init(
-        method: String, arguments: [String: JSONValue], version: String = "1.0", namespace: String? = nil,
+        method: String, arguments: RPCArguments, version: String = "1.0", namespace: String? = nil,
         replyTo: ReplyAddress? = nil, monitorSeconds: Double? = nil, uniqueID: String = ""
     ) {
         self.method = method
@@ -112,15 +112,16 @@ extension RPCRequest {
             throw MessageFault("the version of \(method.prefix(80)) is no text", replyTo: address)
         }
         self.init(
-            method: method, arguments: arguments, version: version, namespace: members["namespace"]?.string,
-            replyTo: address, monitorSeconds: members["_timeout"]?.seconds,
+            method: method, arguments: RPCArguments(arguments), version: version,
+            namespace: members["namespace"]?.string, replyTo: address,
+            monitorSeconds: members["_timeout"]?.seconds,
             uniqueID: members["_unique_id"]?.string ?? "")
     }
 
     /// The message's body.
     package var body: [UInt8] {
         var members: [String: JSONValue] = [
-            "method": .string(method), "args": .object(arguments), "version": .string(version),
+            "method": .string(method), "args": .object(arguments.members), "version": .string(version),
             "_unique_id": .string(uniqueID),
         ]
         if let namespace { members["namespace"] = .string(namespace) }
@@ -206,15 +207,23 @@ enum Envelope {
     static func append(_ part: JSONValue, to body: inout [UInt8]) {
         switch part {
         case .null: body += "null".utf8
-        case .string(var text) where text.isPlain:
-            body += #"\""#.utf8
-            text.withUTF8 { body.append(contentsOf: $0) }
-            body += #"\""#.utf8
-        default:
-            var escaped: [UInt8] = []
-            part.encoded.withUnsafeBufferPointer { JSONValue.append(utf8: $0, to: &escaped) }
-            body += escaped.dropFirst().dropLast()
+        case .string(var text):
+            let isPlain = text.withUTF8 { text in
+                guard text.isPlain else { return false }
+                body += #"\""#.utf8
+                body.append(contentsOf: text)
+                body += #"\""#.utf8
+                return true
+            }
+            if !isPlain { appendEscaped(part, to: &body) }
+        default: appendEscaped(part, to: &body)
         }
+    }
+
+    private static func appendEscaped(_ part: JSONValue, to body: inout [UInt8]) {
+        var escaped: [UInt8] = []
+        part.encoded.withUnsafeBufferPointer { JSONValue.append(utf8: $0, to: &escaped) }
+        body += escaped.dropFirst().dropLast()
     }
 
     private static func parse(_ bytes: [UInt8], _ what: String) throws(MessageFault) -> JSONValue {
@@ -238,9 +247,13 @@ extension JSONValue {
     }
 }
 
-extension String {
-    /// Whether it stands in JSON as it is.
+extension UnsafeBufferPointer<UInt8> {
+    /// Whether it stands in JSON as it is, and is ASCII.
     fileprivate var isPlain: Bool {
-        utf8.allSatisfy { (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        for byte in self
+        where byte < 0x20 || byte >= 0x7F || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+            return false
+        }
+        return true
     }
 }

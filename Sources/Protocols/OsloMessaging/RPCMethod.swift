@@ -11,20 +11,20 @@ package protocol RPCMethod: Sendable {
     ///
     /// Runs on the thread that owns the connection: it must be quick and must not block.
     /// - Parameter reply: called exactly once, on any thread.
-    func call(_ arguments: [String: JSONValue], reply: @escaping @Sendable (RPCOutcome) -> Void)
+    func call(_ arguments: RPCArguments, reply: @escaping @Sendable (RPCOutcome) -> Void)
     /// Answers calls that came together.
     ///
     /// - Parameter reply: called with the answers to one or more of the calls, each told by its index, until
     ///   every call is answered exactly once; on any thread.
     func call(
-        _ calls: [[String: JSONValue]],
+        _ calls: [RPCArguments],
         reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void)
 }
 
 extension RPCMethod {
     /// One after another, for methods that gain nothing by seeing them together.
     package func call(
-        _ calls: [[String: JSONValue]],
+        _ calls: [RPCArguments],
         reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void
     ) {
         for (index, arguments) in calls.enumerated() { call(arguments) { reply([(index, $0)]) } }

@@ -97,7 +97,7 @@ private struct ServerHandler: SessionHandler {
         self.logger = logger
         self.publish = publish
         core = ServerCore(
-            version: interface.version, methods: Set(interface.methods.keys),
+            version: interface.version, methods: Array(interface.methods.keys),
             replyPrefix: RandomText.hexadecimal())
     }
 
@@ -120,7 +120,8 @@ private struct ServerHandler: SessionHandler {
 
     mutating func received(_ events: [Connection.Event]) {
         let now = ContinuousClock.now
-        var calls: [String: [ServerCore.Call]] = [:]
+        // By method; nearly always one.
+        var groups: [[ServerCore.Call]] = []
         for event in events {
             switch event {
             case .blocked(let isBlocked): self.isBlocked = isBlocked
@@ -132,16 +133,20 @@ private struct ServerHandler: SessionHandler {
                     complain()
                     continue
                 }
-                calls[call.request.method, default: []].append(call)
+                if let index = groups.firstIndex(where: { $0[0].method == call.method }) {
+                    groups[index].append(call)
+                } else {
+                    groups.append([call])
+                }
             }
         }
-        for (name, calls) in calls { make(calls, of: name) }
+        for calls in groups { make(calls) }
     }
 
-    private func make(_ calls: [ServerCore.Call], of name: String) {
-        guard let method = interface.methods[name] else { return }
+    private func make(_ calls: [ServerCore.Call]) {
+        guard let method = interface.methods[calls[0].method] else { return }
         let (ids, mailbox) = (calls.map(\.id), mailbox)
-        method.call(calls.map(\.request.arguments)) { mailbox.put(.init(answers: $0, ids: ids)) }
+        method.call(calls.map(\.arguments)) { mailbox.put(.init(answers: $0, ids: ids)) }
     }
 
     mutating func take(_ items: [RPCServer.Answers]) {

@@ -31,8 +31,10 @@ package struct ServerCore {
     package struct Call {
         /// To answer it with ``ServerCore/answered(_:_:)``.
         package var id: CallID
-        /// What is asked.
-        package var request: RPCRequest
+        /// Which method is asked.
+        package var method: String
+        /// With which arguments.
+        package var arguments: RPCArguments
     }
 
     private struct Pending {
@@ -48,14 +50,15 @@ package struct ServerCore {
     }
 
     private let version: RPCVersion
-    private let methods: Set<String>
+    private let methods: [String]
+    /// The last version asked for that is served, as it was written: nearly all calls ask for the same.
+    private var servedVersion: String?
     private let replyPrefix: String
     private var connection: UInt64 = 0
     private var isConnected = false
     private var ledger = AcknowledgementLedger()
     private var duplicates = DuplicateWindow()
-    private var pending: [CallID: Pending] = [:]
-    private var lastCallID: CallID = 0
+    private var pending = CallTable<Pending>()
     private var replyCount: UInt64 = 0
     /// Calls whose clients want signs of life.
     private var monitored: Set<CallID> = []
@@ -69,7 +72,7 @@ package struct ServerCore {
     ///   - version: of the interface that is served.
     ///   - methods: the names of its methods.
     ///   - replyPrefix: makes the ids of this server's replies unlike all others'.
-    package init(version: RPCVersion, methods: Set<String>, replyPrefix: String) {
+    package init(version: RPCVersion, methods: [String], replyPrefix: String) {
         self.version = version
         self.methods = methods
         self.replyPrefix = replyPrefix
@@ -104,7 +107,7 @@ package struct ServerCore {
     /// taken for a second copy then.
     package mutating func disconnected() {
         isConnected = false
-        for entry in pending.values { duplicates.forget(entry.uniqueID) }
+        for entry in pending.calls { duplicates.forget(entry.uniqueID) }
     }
 
     /// A delivery came: returns the call that it is, if a method must answer it.
@@ -131,23 +134,23 @@ package struct ServerCore {
             return nil
         }
         counts.callCount += 1
-        lastCallID += 1
         var entry = Pending(tag: delivery.tag, replyTo: request.replyTo, uniqueID: request.uniqueID)
         // As oslo.messaging does: every half of what the client waits, and nothing below two seconds.
         if let seconds = request.monitorSeconds, seconds >= 2, request.replyTo != nil {
             let interval = Duration.seconds(seconds / 2)
             entry.monitor = .init(interval: interval, next: now + interval)
-            monitored.insert(lastCallID)
         }
-        pending[lastCallID] = entry
-        return Call(id: lastCallID, request: request)
+        let isMonitored = entry.monitor != nil
+        let id = pending.add(entry)
+        if isMonitored { monitored.insert(id) }
+        return Call(id: id, method: request.method, arguments: request.arguments)
     }
 
     /// A method has answered; ``RPCFailure/elsewhere`` leaves the delivery to another server.
     package mutating func answered(
         _ id: CallID, _ outcome: Result<JSONValue, RPCFailure>, now: ContinuousClock.Instant
     ) {
-        guard let entry = pending.removeValue(forKey: id) else { return }
+        guard let entry = pending.remove(id) else { return }
         if entry.monitor != nil { monitored.remove(id) }
         if outcome == .failure(.elsewhere) { return duplicates.forget(entry.uniqueID) }
         if let address = entry.replyTo { reply(outcome, to: address, now: now) }
@@ -202,16 +205,20 @@ package struct ServerCore {
         guard delivery.contentType.isEmpty || delivery.contentType == "application/json" else {
             throw MessageFault("content type '\(delivery.contentType.prefix(60))' is not application/json")
         }
-        guard delivery.contentEncoding.isEmpty || delivery.contentEncoding.lowercased() == "utf-8" else {
-            throw MessageFault("content encoding '\(delivery.contentEncoding.prefix(60))' is not utf-8")
+        let encoding = delivery.contentEncoding
+        guard encoding == "utf-8" || encoding.isEmpty || encoding.lowercased() == "utf-8" else {
+            throw MessageFault("content encoding '\(encoding.prefix(60))' is not utf-8")
         }
         return try RPCRequest(body: body)
     }
 
     private mutating func refusal(of request: RPCRequest) -> RPCFailure? {
-        guard request.namespace == nil, let asked = RPCVersion(request.version), version.serves(asked) else {
+        let isServed =
+            request.version == servedVersion || RPCVersion(request.version).map(version.serves) ?? false
+        guard request.namespace == nil, isServed else {
             return .unsupportedVersion(request.version, method: request.method)
         }
+        servedVersion = request.version
         return methods.contains(request.method) ? nil : .noSuchMethod(request.method)
     }
 

@@ -5,16 +5,16 @@ import Registry
 /// A call's arguments, checked as they are read.
 struct Arguments {
     private let method: String
-    private let values: [String: JSONValue]
+    private let values: RPCArguments
 
-    init(_ method: String, _ values: [String: JSONValue]) {
+    init(_ method: String, _ values: RPCArguments) {
         self.method = method
         self.values = values
     }
 
     /// Refuses arguments that the method does not have, as Python would.
-    func allow(_ names: Set<String>) throws(RPCFailure) {
-        if let stranger = values.keys.first(where: { !names.contains($0) }) {
+    func allow(_ names: [String]) throws(RPCFailure) {
+        if let stranger = values.names.first(where: { !names.contains($0) }) {
             throw .badArguments("\(method)() got an unexpected argument '\(stranger.prefix(80))'")
         }
     }

@@ -12,15 +12,15 @@ struct UpdateVIMMethod: RPCMethod {
     let acceptsReportsWithoutAction: Bool
 
     let name = "update_vim"
-    private static let argumentNames: Set = ["vim_id", "status", "action_id", "finding"]
+    private static let argumentNames = ["vim_id", "status", "action_id", "finding"]
 
-    func call(_ arguments: [String: JSONValue], reply: @escaping @Sendable (RPCOutcome) -> Void) {
+    func call(_ arguments: RPCArguments, reply: @escaping @Sendable (RPCOutcome) -> Void) {
         call([arguments]) { for answer in $0 { reply(answer.outcome) } }
     }
 
     /// Reports that came together go to the conductor together, and so do their answers back.
     func call(
-        _ calls: [[String: JSONValue]],
+        _ calls: [RPCArguments],
         reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void
     ) {
         var reports: [(index: Int, command: Command)] = []

@@ -326,10 +326,9 @@ private struct WorkerMethod: RPCMethod {
     }
 
     func call(
-        _ arguments: [String: JSONValue],
-        reply: @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
+        _ arguments: RPCArguments, reply: @escaping @Sendable (Result<JSONValue, RPCFailure>) -> Void
     ) {
-        do throws(WireFault) { try body(arguments, reply) } catch {
+        do throws(WireFault) { try body(arguments.members, reply) } catch {
             reply(.failure(.badArguments("\(name)() was given \(error)")))
         }
     }
