@@ -1,4 +1,3 @@
-import Encodings
 import Testing
 
 @testable import OsloMessaging
@@ -31,20 +30,5 @@ struct CallTableTests {
             #expect(table.isEmpty == model.isEmpty)
         }
         #expect(table.calls.sorted() == model.values.sorted())
-    }
-}
-
-@Suite("A call's arguments")
-struct RPCArgumentsTests {
-    @Test("They are equal in whatever order they came, and of those with one name the last one counts")
-    func equality() {
-        let arguments: RPCArguments = ["a": 1, "b": "x", "a": 2]
-        #expect(arguments == ["b": "x", "a": 2])
-        #expect(arguments.hashValue == (["b": "x", "a": 2] as RPCArguments).hashValue)
-        #expect(arguments != ["b": "x", "a": 1])
-        #expect(arguments["a"] == 2)
-        #expect(arguments["c"] == nil)
-        #expect(Array(arguments.names) == ["a", "b"])
-        #expect(RPCArguments(arguments.members) == arguments)
     }
 }

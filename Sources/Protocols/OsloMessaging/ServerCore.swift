@@ -140,9 +140,8 @@ package struct ServerCore {
             let interval = Duration.seconds(seconds / 2)
             entry.monitor = .init(interval: interval, next: now + interval)
         }
-        let isMonitored = entry.monitor != nil
         let id = pending.add(entry)
-        if isMonitored { monitored.insert(id) }
+        if entry.monitor != nil { monitored.insert(id) }
         return Call(id: id, method: request.method, arguments: request.arguments)
     }
 
