@@ -1,7 +1,7 @@
 import Registry
 import Synchronization
 
-/// Tells the reconciler which streams to look at: set by the writer thread, taken by one consumer.
+/// Tells the reconciler which streams to look at: set by the pipeline, taken by one consumer.
 final class ChangeFeed: Sendable {
     let signals: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation

@@ -7,7 +7,7 @@ import Threads
 /// Stores checkpoints for a thread that others wait for: makes one on a thread of its own, and puts it into
 /// the file a portion at a time.
 ///
-/// Touched by the log's writer thread alone.
+/// Touched by the writer alone.
 public struct CheckpointWriter: Sendable {
     private let log: EventLog
     private let logger: Logger

@@ -15,6 +15,7 @@ import Threads
 /// the sealed batch to the disk; finishing folds the durable events into the acknowledged table and answers.
 /// The writer thread goes through all three and needs nobody. Under load a second thread, the helper, runs
 /// the first and the last stage while the writer waits for the disk, so that the disk never waits for them.
+/// While the writer sleeps, a caller's thread that may block takes its turn instead of waking it.
 ///
 /// There is no timer: while one batch is being stored, the next one gathers, so throughput grows with load
 /// and latency stays about one sync. Nobody is answered before everything decided before is durable. A batch
@@ -51,6 +52,8 @@ final class CommitPipeline: Sendable {
     }
 
     private let queue = Mutex(Queue())
+    /// Nil until the threads run.
+    private let stages = Mutex<Stages?>(nil)
     /// In the order in which they are done; nil once the writer does no more.
     private let errands = Mutex<[Errand]?>([])
     private let conveyor = Mutex(Conveyor())
@@ -86,13 +89,14 @@ final class CommitPipeline: Sendable {
 
     /// Starts the writer thread, which owns the log's writing side until ``stop()``, and the helper.
     func start(log: EventLog, epoch: UInt64, logger: Logger) -> DedicatedThread {
-        let desk = SharedDesk(
+        let stages = Stages(
             Desk(
                 epoch: epoch, working: acknowledged.withLock { $0 }, after: log.head, now: now, logger: logger
-            ))
-        let helper = DedicatedThread(name: "vedette-helper") { [self] in help(desk) }
+            ), LogWriter(log: log, logger: logger))
+        self.stages.withLock { $0 = stages }
+        let helper = DedicatedThread(name: "vedette-helper") { [self] in help(stages) }
         return DedicatedThread(name: "vedette-writer") { [self] in
-            write(from: desk, to: LogWriter(log: log, logger: logger))
+            write(stages)
             hasEnded.store(true, ordering: .releasing)
             helperBell.ring()
             helper.join()
@@ -103,24 +107,33 @@ final class CommitPipeline: Sendable {
     func submit(_ command: Command, with enclosure: Enclosure? = nil, reply: @escaping CommandReply) {
         let isTaken = enqueue {
             $0.submissions.append(Submission(command: command, enclosure: enclosure, reply: reply))
+            return true
         }
         if !isTaken { reply(.failure(whyStopped)) }
     }
 
     /// Takes commands that came together: nothing comes in between, and nobody is rung twice.
-    func submit(_ submissions: [Submission]) {
-        let isTaken = enqueue { $0.submissions += submissions }
+    ///
+    /// - Parameter mayBlock: the calling thread may store them: it then returns when they are durable.
+    func submit(_ submissions: [Submission], mayBlock: Bool) {
+        var isLeftToCaller = false
+        let isTaken = enqueue {
+            isLeftToCaller = mayBlock && $0.isWriterAsleep && $0.submissions.isEmpty
+            $0.submissions += submissions
+            return !isLeftToCaller
+        }
+        if isLeftToCaller, !storeHere() { wakeWriter() }
         if !isTaken { for submission in submissions { submission.reply(.failure(whyStopped)) } }
     }
 
     private var whyStopped: CommandFailure { isAbandoned.load(ordering: .acquiring) ? .notLeading : .stopped }
 
-    /// Lets the body add to the queue, and rings for it; false, and nothing done, if the pipeline stops.
-    private func enqueue(_ add: (inout Queue) -> Void) -> Bool {
+    /// Lets the body add to the queue, and rings if it says so; false, with nothing done, at the end.
+    private func enqueue(_ add: (inout Queue) -> Bool) -> Bool {
         let (isStopping, wakesWriter, wakesHelper) = queue.withLock { queue in
             guard !queue.isStopping else { return (true, false, false) }
             let countBefore = queue.submissions.count
-            add(&queue)
+            guard add(&queue) else { return (false, false, false) }
             let wakesWriter = queue.isWriterAsleep
             queue.isWriterAsleep = false
             let helped = CommitPipeline.helpedCount
@@ -129,6 +142,14 @@ final class CommitPipeline: Sendable {
         if wakesWriter { writerBell.ring() }
         if wakesHelper { helperBell.ring() }
         return !isStopping
+    }
+
+    private func wakeWriter() {
+        let isAsleep = queue.withLock { queue in
+            defer { queue.isWriterAsleep = false }
+            return queue.isWriterAsleep
+        }
+        if isAsleep { writerBell.ring() }
     }
 
     /// Resumes once the command's events are durable, or with the reason why not.
@@ -204,59 +225,92 @@ final class CommitPipeline: Sendable {
     var isDiskFailing: Bool { isFailing.load(ordering: .relaxed) }
 }
 
-/// The desk, which the writer and the helper share.
-private final class SharedDesk: Sendable {
+/// The first two stages, at which threads take turns.
+private final class Stages: Sendable {
     let desk: Mutex<Desk>
+    /// Nil after the last turn: whoever still refers to the stages must not keep the log open.
+    let writer: Mutex<LogWriter?>
 
-    init(_ desk: Desk) { self.desk = Mutex(desk) }
+    init(_ desk: Desk, _ writer: LogWriter) {
+        self.desk = Mutex(desk)
+        self.writer = Mutex(writer)
+    }
+}
+
+extension Optional {
+    /// Lets the body change the value where it is; nil if there is none.
+    fileprivate mutating func change<Result>(_ body: (inout Wrapped) -> Result) -> Result? {
+        guard var value = take() else { return nil }
+        defer { self = value }
+        return body(&value)
+    }
 }
 
 // The writer thread.
 extension CommitPipeline {
-    private func write(from desk: SharedDesk, to writer: consuming LogWriter) {
-        while let gathered = nextBatch(from: desk, &writer) {
-            if writer.isCheckpointBehind(gathered.archive) { storeCheckpoint(with: &writer) }
-            store(gathered, with: &writer, desk)
+    /// What the writer thread does after a turn.
+    private enum Next {
+        case turn
+        /// Until the bell rings.
+        case sleep
+        case end
+    }
+
+    private func write(_ stages: Stages) {
+        while true {
+            let next = stages.writer.withLock { $0.change { takeTurn(at: stages, with: &$0) } }
+            if next == .sleep { writerBell.wait() }
+            if next == .end { break }
+        }
+        stages.writer.withLock { writer in
+            writer.change { takeLastTurn(with: &$0) }
+            writer = nil
+        }
+        failAwaited()
+    }
+
+    /// Stores what waits; if nothing does, does a chore, for which nobody waits.
+    private func takeTurn(at stages: Stages, with writer: inout LogWriter) -> Next {
+        runErrands(with: &writer)
+        // Whoever is answered may be back at once with the next command, so few are answered first, and
+        // many by the helper: while the next batch is stored, or the writer stays free for what comes.
+        let areMany = conveyor.withLock {
+            $0.durable.reduce(0) { $0 + $1.answers.count } >= CommitPipeline.helpedCount
+        }
+        // Nor does it wait for a helper that is at it: the disk would be idle meanwhile. But a pair's
+        // commit costs two nodes their processors, and whoever is being answered may share the next.
+        if isPaired, !areMany { finish() }
+        let isLeftToHelper = areMany || !finishIfFree()
+        // No wait: where the processors are busy, who brings more goes first and shares the commit.
+        sched_yield()
+        let gathered = closeBatch(at: stages)
+        if isLeftToHelper { helperBell.ring() }
+        if let gathered {
+            store(gathered, with: &writer, stages)
             if writer.hasChores { writer.doChore() }
             if writer.isCheckpointDue(isStopping: false) { beginCheckpoint(with: &writer) }
+            return .turn
         }
+        let isStopping = queue.withLock { queue in
+            queue.isWriterAsleep = true
+            return queue.isStopping
+        }
+        // Once more, now that whoever leaves work here rings: the helper may have gathered meanwhile.
+        if stages.desk.withLock({ $0.hasWork }) || queue.withLock({ !$0.submissions.isEmpty }) {
+            return .turn
+        }
+        if isStopping { return .end }
+        guard writer.hasChores else { return .sleep }
+        writer.doChore()
+        return .turn
+    }
+
+    private func takeLastTurn(with writer: inout LogWriter) {
         runErrands(with: &writer)
         dismissErrands()
         finish()
         let isAbandoned = isAbandoned.load(ordering: .acquiring)
         if !isAbandoned, writer.isCheckpointDue(isStopping: true) { storeCheckpoint(with: &writer) }
-        failAwaited()
-    }
-
-    /// Waits for something to store; nil when there will be no more.
-    ///
-    /// Time that would be waited for is used for the writer's chores.
-    private func nextBatch(from desk: SharedDesk, _ writer: inout LogWriter) -> GatheredBatch? {
-        while true {
-            runErrands(with: &writer)
-            // Whoever is answered may be back at once with the next command, so few are answered first, and
-            // many by the helper: while the next batch is stored, or the writer stays free for what comes.
-            let areMany = conveyor.withLock {
-                $0.durable.reduce(0) { $0 + $1.answers.count } >= CommitPipeline.helpedCount
-            }
-            // Nor does it wait for a helper that is at it: the disk would be idle meanwhile. But a pair's
-            // commit costs two nodes their processors, and whoever is being answered may share the next.
-            if isPaired, !areMany { finish() }
-            let isLeftToHelper = areMany || !finishIfFree()
-            // No wait: where the processors are busy, who brings more goes first and shares the commit.
-            sched_yield()
-            let gathered = closeBatch(from: desk)
-            if isLeftToHelper { helperBell.ring() }
-            if let gathered { return gathered }
-            let isStopping = queue.withLock { queue in
-                queue.isWriterAsleep = true
-                return queue.isStopping
-            }
-            // Once more, now that whoever leaves work here rings: the helper may have gathered meanwhile.
-            if let gathered = closeBatch(from: desk) { return gathered }
-            if isStopping { return nil }
-            if writer.hasChores { writer.doChore() } else { writerBell.wait() }
-        }
     }
 
     private func runErrands(with writer: inout LogWriter) {
@@ -291,9 +345,9 @@ extension CommitPipeline {
         for errand in left { errand.reply(.failure(whyStopped)) }
     }
 
-    private func closeBatch(from desk: SharedDesk) -> GatheredBatch? {
+    private func closeBatch(at stages: Stages) -> GatheredBatch? {
         var gathered = conveyor.withLock { $0.spare.popLast() ?? GatheredBatch() }
-        let isClosed = desk.desk.withLock { desk in
+        let isClosed = stages.desk.withLock { desk in
             queue.withLock { desk.take(from: &$0.submissions) }
             desk.gather()
             return desk.close(exchangedFor: &gathered)
@@ -303,13 +357,14 @@ extension CommitPipeline {
         return nil
     }
 
-    private func store(_ gathered: GatheredBatch, with writer: inout LogWriter, _ desk: SharedDesk) {
+    private func store(_ gathered: GatheredBatch, with writer: inout LogWriter, _ stages: Stages) {
+        if writer.isCheckpointBehind(gathered.archive) { storeCheckpoint(with: &writer) }
         guard !gathered.batch.isEmpty else { return passOn(gathered) }
         guard !isAbandoned.load(ordering: .acquiring) else {
-            return takeBack(gathered, desk, to: writer.head, because: .notLeading)
+            return takeBack(gathered, stages, to: writer.head, because: .notLeading)
         }
         guard atGate({ $0.gather(gathered.batch, vault: gathered.vault) }) ?? true else {
-            takeBack(gathered, desk, to: writer.head, because: .notLeading)
+            takeBack(gathered, stages, to: writer.head, because: .notLeading)
             return
         }
         do throws(EventLogError) { try writer.store(gathered) } catch {
@@ -317,7 +372,7 @@ extension CommitPipeline {
             atGate { $0.storeFailed() }
             let isLost = isAbandoned.load(ordering: .acquiring)
             takeBack(
-                gathered, desk, to: writer.head,
+                gathered, stages, to: writer.head,
                 because: isLost ? .outcomeUnknown : .notStored(error.sentence))
             return
         }
@@ -346,11 +401,11 @@ extension CommitPipeline {
 
     /// Fails a batch that was not stored, and everything that was decided knowing of it.
     private func takeBack(
-        _ gathered: GatheredBatch, _ desk: SharedDesk, to head: Head, because failure: CommandFailure
+        _ gathered: GatheredBatch, _ stages: Stages, to head: Head, because failure: CommandFailure
     ) {
         finish()
         let table = durableTable()
-        let behind = desk.desk.withLock { $0.takeBack(to: table, after: head) }
+        let behind = stages.desk.withLock { $0.takeBack(to: table, after: head) }
         gathered.fail(with: failure)
         behind.fail(with: failure)
     }
@@ -389,31 +444,48 @@ extension CommitPipeline {
     }
 }
 
+// A caller's thread.
+extension CommitPipeline {
+    /// Stores what waits, and answers its callers; false if somebody else is at it.
+    ///
+    /// Spares a command two changes of threads. What else there is to do is left to the writer.
+    private func storeHere() -> Bool {
+        guard let stages = stages.withLock({ $0 }) else { return false }
+        let isMoreToDo = stages.writer.withLockIfAvailable { writer in
+            writer.change { writer in
+                if let gathered = closeBatch(at: stages) { store(gathered, with: &writer, stages) }
+                return writer.hasChores || writer.isCheckpointDue(isStopping: false)
+                    || stages.desk.withLock { $0.hasWork }
+            }
+        }
+        guard let isMoreToDo = isMoreToDo ?? nil else { return false }
+        if !finishIfFree() { helperBell.ring() }
+        if isMoreToDo { wakeWriter() }
+        return true
+    }
+}
+
 // The helper thread.
 extension CommitPipeline {
-    private func help(_ desk: SharedDesk) {
+    private func help(_ stages: Stages) {
         while !hasEnded.load(ordering: .acquiring) {
             helperBell.wait()
             finish()
             if isAbandoned.load(ordering: .acquiring) { failAwaited() }
-            gatherEarly(desk)
+            gatherEarly(stages)
         }
     }
 
     /// Gathers by small portions, between which the writer may close the batch.
-    private func gatherEarly(_ desk: SharedDesk) {
+    private func gatherEarly(_ stages: Stages) {
         var count = CommitPipeline.helpedCount
         while count == CommitPipeline.helpedCount {
-            count = desk.desk.withLock { desk in
+            count = stages.desk.withLock { desk in
                 queue.withLock { desk.take(from: &$0.submissions) }
                 return desk.gather(atMost: CommitPipeline.helpedCount)
             }
         }
-        let wakesWriter = queue.withLock { queue in
-            defer { queue.isWriterAsleep = false }
-            return queue.isWriterAsleep
-        }
-        if wakesWriter { writerBell.ring() }
+        wakeWriter()
     }
 
     /// Publishes what is acknowledged, and answers its callers; by whichever thread has time.

@@ -324,18 +324,19 @@ public struct StartFault: Error, Hashable, Sendable {
 }
 
 extension Conductor: CommandSubmitter {
-    /// Takes a command and returns at once; replies on the writer thread once its events are durable.
+    /// Takes a command and returns at once; replies on a thread of the pipeline once its events are durable.
     public func submit(_ command: Command, reply: @escaping CommandReply) {
         pipeline.submit(command, reply: reply)
     }
 
-    /// Takes commands that came together, without letting anything come in between.
-    public func submit(_ commands: [Command], reply: @escaping CommandsReply) {
+    /// Takes commands that came together, without letting anything come in between; the calling thread may
+    /// store them, if it may block.
+    public func submit(_ commands: [Command], mayBlock: Bool, reply: @escaping CommandsReply) {
         let answers = GatheredAnswers(count: commands.count, reply: reply)
         pipeline.submit(
             commands.enumerated().map { index, command in
                 Submission(command: command, reply: answers.reply(at: index))
-            })
+            }, mayBlock: mayBlock)
     }
 }
 

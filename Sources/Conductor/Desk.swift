@@ -83,6 +83,9 @@ struct Desk: Sendable {
         swap(&queue, &arrivals)
     }
 
+    /// Whether something waits here: to be decided, or to be stored.
+    var hasWork: Bool { next < arrivals.count || !open.answers.isEmpty }
+
     /// Decides so many of the commands taken over, as far as the open batch has room; returns how many.
     @discardableResult
     mutating func gather(atMost countMax: Int = .max) -> Int {

@@ -4,7 +4,7 @@ public import Logging
 /// What the writer of a log does between the commits that somebody waits for: it writes checkpoints by
 /// portions, and removes from the data file what is archived.
 ///
-/// Touched by the log's writer thread alone.
+/// Touched by the writer alone.
 public struct LogChores: Sendable {
     private let log: EventLog
     private let logger: Logger

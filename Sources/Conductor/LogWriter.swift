@@ -5,7 +5,7 @@ import Registry
 
 /// The second stage of the pipeline: brings sealed batches to the disk.
 ///
-/// Touched by the writer thread alone.
+/// Touched by one thread at a time, whichever takes a turn.
 struct LogWriter {
     private let log: EventLog
     private let logger: Logger

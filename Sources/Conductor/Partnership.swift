@@ -6,7 +6,7 @@ public import Identity
 /// A conductor alone has none.
 ///
 /// With one, a batch that is stored here is not yet acknowledged: ``Conductor/acknowledge(upTo:)`` says when.
-/// Called on the conductor's writer thread, but for what is said of a rotation.
+/// Called by one thread at a time, whichever takes a turn at storing; but what is said of a rotation on any.
 public protocol Partnership: Sendable {
     /// A sealed batch is about to be stored here, and may be sent away at the same time.
     ///

@@ -31,7 +31,7 @@ extension EventLog {
 
     /// Replaces the stored checkpoint, in one commit.
     ///
-    /// Must be called by the one writer thread, or beside no server.
+    /// Must be called by the writer, or beside no server.
     public func write(_ checkpoint: Checkpoint) throws(EventLogError) {
         try write { (transaction) throws(LMDBError) in
             try EventLog.store(checkpoint, in: checkpoints, of: transaction)
@@ -40,7 +40,7 @@ extension EventLog {
 
     /// Throws the stored checkpoint away.
     ///
-    /// Must be called by the one writer thread, or beside no server.
+    /// Must be called by the writer, or beside no server.
     public func dropCheckpoint() throws(EventLogError) {
         try write { (transaction) throws(LMDBError) in try transaction.removeAll(in: checkpoints) }
     }
@@ -82,7 +82,7 @@ extension EventLog {
     /// Puts the next portion of a draft into the file, or tidies up for it or behind it; true when all is
     /// done.
     ///
-    /// One commit, of a megabyte at most. Must be called by the one writer thread.
+    /// One commit, of a megabyte at most. Must be called by the writer.
     ///
     /// Without being stored when all is done, it was overtaken: another process has rebuilt. After that, as
     /// after an error, the draft is of no use any more, and the next one takes its pieces away.

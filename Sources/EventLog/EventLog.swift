@@ -46,9 +46,10 @@ public struct VaultChange: Hashable, Sendable {
 /// The append-only log: batches of sealed events in one LMDB file.
 ///
 /// Rules:
-/// - Only one process writes (a lock file says who), and within it only one thread calls
-///   ``append(sealed:vault:)`` and the checkpoint's writers. Why: LMDB's write transactions belong to a
-///   thread, and the log is one order.
+/// - Only one process writes (a lock file says who), and within it only one thread at a time, the *writer*,
+///   calls ``append(sealed:vault:)`` and the checkpoint's writers. Why: the log is one order, and what is
+///   written next rests on what was written last. (LMDB's write transactions belong to a thread, too, but
+///   none outlives a call.)
 /// - Any number of processes and threads read, at any time.
 /// - What ``append(sealed:vault:)`` returned is durable; what it threw left nothing behind.
 public final class EventLog: Sendable {
@@ -204,7 +205,7 @@ public final class EventLog: Sendable {
 
     /// Seals a batch, appends it and returns the new head once it is durable.
     ///
-    /// One transaction, one sync. Must be called by the one writer thread.
+    /// One transaction, one sync. Must be called by the writer.
     ///
     public func append(
         _ batch: inout BatchBuilder, epoch: UInt64, vault changes: [VaultChange] = [],
@@ -216,7 +217,7 @@ public final class EventLog: Sendable {
 
     /// Appends a batch that was sealed behind the present head, and returns the new head once it is durable.
     ///
-    /// One transaction, one sync. Must be called by the one writer thread; the batch may have been gathered
+    /// One transaction, one sync. Must be called by the writer; the batch may have been gathered
     /// and sealed on another one while this one was busy with the batch before.
     public func append(
         sealed batch: BatchBuilder, vault changes: [VaultChange] = [], archive: ArchiveChange? = nil

@@ -206,7 +206,7 @@ struct ConcurrencyTests {
             let unknown = VIMID(UniqueID(using: &random))
             commands.append(.deregister(DeregisterVIM(id: unknown, actor: ada)))
             let results = await withCheckedContinuation { caller in
-                conductor.submit(commands) { caller.resume(returning: $0) }
+                conductor.submit(commands, mayBlock: false) { caller.resume(returning: $0) }
             }
             #expect(results.count == 301)
             for (number, result) in results.prefix(300).enumerated() {
@@ -224,12 +224,12 @@ struct ConcurrencyTests {
             // A refusal is an event, too.
             #expect(conductor.head?.position == before + 301)
             let nobody = await withCheckedContinuation { caller in
-                conductor.submit([Command]()) { caller.resume(returning: $0) }
+                conductor.submit([], mayBlock: true) { caller.resume(returning: $0) }
             }
             #expect(nobody.isEmpty)
             await conductor.stop()
             let late = await withCheckedContinuation { caller in
-                conductor.submit(commands) { caller.resume(returning: $0) }
+                conductor.submit(commands, mayBlock: false) { caller.resume(returning: $0) }
             }
             #expect(late.count == 301)
             for result in late {

@@ -46,6 +46,27 @@ struct PartnershipTests {
         }
     }
 
+    @Test("What a caller's thread stored is answered when the pair has it, and not before")
+    func storedByCaller() async throws {
+        try await withLeader { leader, partner in
+            partner.acknowledgesAtOnce.store(true, ordering: .relaxed)
+            let vim = try await leader.register(.sample("a"), actor: ada)
+            partner.acknowledgesAtOnce.store(false, ordering: .relaxed)
+            let report = Command.report(.init(id: vim.id, status: .reachable, actionID: vim.actionID))
+            for _ in 0..<20 {
+                let before = partner.head
+                let answerCount = Atomic(0)
+                leader.submit([report, report], mayBlock: true) {
+                    answerCount.add($0.count, ordering: .relaxed)
+                }
+                try await partner.waitForHead(before + 2)
+                #expect(answerCount.load(ordering: .relaxed) == 0)
+                leader.acknowledge(upTo: before + 2)
+                try await eventually("they are answered") { answerCount.load(ordering: .relaxed) == 2 }
+            }
+        }
+    }
+
     @Test("A lost lead leaves the outcome of what is stored unknown, and the rest undone")
     func abandoned() async throws {
         try await withLeader { leader, partner in
@@ -336,6 +357,9 @@ private final class Partner: Partnership {
     /// Why it could not follow a rotation.
     let fault = Mutex<RotationFault?>(nil)
     private let position = Atomic<UInt64>(0)
+
+    /// What is durable at the leader.
+    var head: UInt64 { position.load(ordering: .acquiring) }
 
     func gather(_ batch: BatchBuilder, vault: [VaultChange]) -> Bool {
         let keys = CredentialVault.fingerprintTexts(of: vault.compactMap(\.value)).sorted()

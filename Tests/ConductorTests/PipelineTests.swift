@@ -4,6 +4,7 @@ import Registry
 import Samples
 import Synchronization
 import Testing
+import Threads
 
 @testable import Conductor
 
@@ -107,7 +108,7 @@ struct PipelineTests {
                 let vim = try await conductor.register(.sample("a"), actor: ada)
                 let report = Command.report(.init(id: vim.id, status: .reachable, actionID: vim.actionID))
                 let many = Array(repeating: report, count: CommitPipeline.helpedCount)
-                conductor.submit(many) { _ in answer.give() }
+                conductor.submit(many, mayBlock: false) { _ in answer.give() }
                 try await eventually("they are being answered") {
                     answer.hasBegun.load(ordering: .acquiring)
                 }
@@ -117,6 +118,75 @@ struct PipelineTests {
                     conductor.head?.position == position + 1
                 }
             }
+        }
+    }
+
+    @Test("A thread that may block stores what it brings while the writer sleeps, and is answered there")
+    func storingHere() async throws {
+        try await withConductor { conductor in
+            let vim = try await conductor.register(.sample("a"), actor: ada)
+            let report = Command.report(.init(id: vim.id, status: .reachable, actionID: vim.actionID))
+            try await eventually("the writer sleeps") {
+                let thread = Mutex<pthread_t?>(nil)
+                conductor.submit([report, report], mayBlock: true) { _ in
+                    thread.withLock { $0 = pthread_self() }
+                }
+                return thread.withLock { $0 } == pthread_self()
+            }
+        }
+    }
+
+    @Test("Threads that may not block, and the calls of one that may, are answered by others")
+    func storingElsewhere() async throws {
+        try await withConductor { conductor in
+            let vim = try await conductor.register(.sample("a"), actor: ada)
+            let report = Command.report(.init(id: vim.id, status: .reachable, actionID: vim.actionID))
+            for _ in 0..<100 {
+                let isHere = await withCheckedContinuation { caller in
+                    let thread = pthread_self()
+                    conductor.submit([report], mayBlock: false) { _ in
+                        caller.resume(returning: thread == pthread_self())
+                    }
+                }
+                #expect(!isHere)
+            }
+        }
+    }
+
+    @Test("Callers' threads, the writer and the helper take turns until they are stopped: each answered once")
+    func turnsUnderLoad() async throws {
+        try await withTemporaryDirectory { directory in
+            let replies = Replies()
+            let conductor = try await Conductor(.init(directory: directory), logger: quiet)
+            let vim = try await conductor.register(.sample("a"), actor: ada)
+            let report = Command.report(.init(id: vim.id, status: .reachable, actionID: vim.actionID))
+            let submittedCount = Atomic(0)
+            let mayEnd = Atomic(false)
+            let threads = (1...3).map { number in
+                DedicatedThread(name: "caller") {
+                    while !mayEnd.load(ordering: .relaxed) {
+                        // Now few, which leave the writer asleep, now many, which wake the helper.
+                        let count = number == 3 ? 400 : number
+                        submittedCount.add(count, ordering: .relaxed)
+                        conductor.submit(Array(repeating: report, count: count), mayBlock: true) {
+                            for result in $0 { replies.closure("many")(result) }
+                        }
+                        submittedCount.add(1, ordering: .relaxed)
+                        conductor.submit(report, reply: replies.closure("one"))
+                        usleep(UInt32.random(in: 0...500))
+                    }
+                }
+            }
+            try await eventually("some are answered") { replies.count > 20_000 }
+            await conductor.stop()
+            mayEnd.store(true, ordering: .relaxed)
+            for thread in threads { thread.join() }
+            let told = replies.taken
+            #expect(told.count == submittedCount.load(ordering: .relaxed))
+            let late = told.filter { $0.contains(":") }
+            #expect(late.filter { !$0.hasSuffix(CommandFailure.stopped.sentence) } == [])
+            let log = try StoredLog(directory)
+            #expect(log.types.filter { $0 == .vimStatusReported }.count == told.count - late.count)
         }
     }
 

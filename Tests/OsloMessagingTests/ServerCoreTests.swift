@@ -158,6 +158,7 @@ struct ServerCoreTests {
     @Test("A monitored call gets signs of life at half its time, and none after the answer")
     mutating func monitor() throws {
         let handed = try #require(deliver(call(monitor: 4)))
+        #expect(core.owesSignsOfLife)
         #expect(core.tick(start) == start + .seconds(2))
         #expect(core.takeOutput().replies.isEmpty)
         #expect(core.tick(start + .seconds(2)) == start + .seconds(4))
@@ -167,6 +168,7 @@ struct ServerCoreTests {
                 == [RPCReply(messageID: "m", outcome: .success(.null), isEnding: false)])
         #expect(beats.acknowledgements == [])
         core.answered(handed.id, .success("REACHABLE"), now: start)
+        #expect(!core.owesSignsOfLife)
         #expect(core.tick(start + .seconds(9)) == nil)
         #expect(core.takeOutput().replies.count == 1)
     }
@@ -204,6 +206,7 @@ struct ServerCoreTests {
     @Test("A call monitored for less than two seconds gets no sign of life")
     mutating func shortMonitor() throws {
         _ = try #require(deliver(call(monitor: 1.5)))
+        #expect(!core.owesSignsOfLife)
         #expect(core.tick(start + .seconds(5)) == nil)
         #expect(core.takeOutput().replies.isEmpty)
     }

@@ -145,7 +145,7 @@ struct UpdateVIMTests {
             submitter: submitter, reader: FakeReader(vims: [sample]), acceptsReportsWithoutAction: true)
         let method = try #require(interface.methods["update_vim"])
         let answers = Mutex<[(index: Int, outcome: RPCOutcome)]>([])
-        method.call(calls.map(RPCArguments.init)) { some in answers.withLock { $0 += some } }
+        method.call(calls.map(RPCArguments.init), mayBlock: true) { some in answers.withLock { $0 += some } }
         let told = answers.withLock { $0.sorted { $0.index < $1.index } }
         #expect(told.map(\.index) == Array(0..<6))
         let outcomes = told.map(\.outcome)
@@ -182,7 +182,9 @@ final class FakeSubmitter: CommandSubmitter {
 
     func submit(_ command: Command, reply: @escaping CommandReply) { reply(answer(to: command)) }
 
-    func submit(_ commands: [Command], reply: @escaping CommandsReply) { reply(commands.map(answer)) }
+    func submit(_ commands: [Command], mayBlock: Bool, reply: @escaping CommandsReply) {
+        reply(commands.map(answer))
+    }
 
     private func answer(to command: Command) -> Result<Outcome, CommandFailure> {
         state.withLock { state in

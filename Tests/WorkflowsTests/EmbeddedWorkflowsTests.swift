@@ -21,7 +21,9 @@ private final class StubConductor: CommandSubmitter {
 
     func submit(_ command: Command, reply: @escaping CommandReply) { reply(answer(to: command)) }
 
-    func submit(_ commands: [Command], reply: @escaping CommandsReply) { reply(commands.map(answer)) }
+    func submit(_ commands: [Command], mayBlock: Bool, reply: @escaping CommandsReply) {
+        reply(commands.map(answer))
+    }
 
     private func answer(to command: Command) -> Result<Outcome, CommandFailure> {
         guard case .report(let report) = command else { return .failure(.stopped) }

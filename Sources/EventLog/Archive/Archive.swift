@@ -44,7 +44,7 @@ extension EventLog {
     /// beyond `end`, as many as one segment takes.
     ///
     /// Nothing refers to the file until its header is given to ``append(_:epoch:vault:archive:)`` or
-    /// ``enter(_:)-(SegmentHeader)``. May run beside the writer thread, but not twice at once
+    /// ``enter(_:)-(SegmentHeader)``. May run beside the writer, but not twice at once
     /// (``beginArchiving()``).
     ///
     /// - Parameter progress: told the last position read; false gives the segment up.
@@ -122,7 +122,7 @@ extension EventLog {
     /// Enters a segment that was written, in a commit of its own: for whoever stored the event that tells of
     /// it before.
     ///
-    /// Must be called by the one writer thread.
+    /// Must be called by the writer.
     public func enter(_ segment: SegmentHeader) throws(EventLogError) {
         precondition(isWriter, "only the holder of the directory's lock writes")
         try checkUncut(segment)
@@ -146,7 +146,7 @@ extension EventLog {
     /// Removes batches from the data file that a segment holds, the oldest first, at most so many; true if
     /// there may be more.
     ///
-    /// Must be called by the one writer thread; each call is a commit of its own, so that appends can go
+    /// Must be called by the writer; each call is a commit of its own, so that appends can go
     /// between.
     public func removeArchived(batchMax: Int = Limits.removedBatchMax) throws(EventLogError) -> Bool {
         let end = try archivedEnd()

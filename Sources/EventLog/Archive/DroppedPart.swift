@@ -138,7 +138,7 @@ extension EventLog {
     /// Puts a base in the place of what it stands for, in a commit of its own: for whoever stored the event
     /// that tells of it before.
     ///
-    /// The checkpoint, which may show more, goes with it. Must be called by the one writer thread.
+    /// The checkpoint, which may show more, goes with it. Must be called by the writer.
     ///
     /// - Parameter time: when it was dropped, as the event says, in microseconds since 1970.
     public func enter(_ base: LogBase, droppedAt time: UInt64) throws(EventLogError) {

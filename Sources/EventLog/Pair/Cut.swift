@@ -38,7 +38,7 @@ extension EventLog {
     ///
     /// The side file is durable before the log is cut, in one commit, which also takes a checkpoint away
     /// that shows more. Interrupted anywhere, the log is whole, and the same cut may be made again. The vault
-    /// stays as it is: what the leader sends next brings its own. Must be called by the one writer thread;
+    /// stays as it is: what the leader sends next brings its own. Must be called by the writer;
     /// who reads behind the mark meanwhile gets ``EventLogError/cut(path:to:)``.
     ///
     /// - Parameter mark: ``Head/none``, or the end of a batch that is not archived; its time does not matter.

@@ -16,7 +16,7 @@ extension EventLog {
 
     /// Replaces what the pair remembers, at most ``pairMemoryByteMax`` bytes, in a commit of its own.
     ///
-    /// Must be called by the one writer thread.
+    /// Must be called by the writer.
     public func store(pairMemory bytes: [UInt8]) throws(EventLogError) {
         precondition(isWriter, "only the holder of the directory's lock writes")
         precondition(bytes.count <= EventLog.pairMemoryByteMax, "a pair remembers little")

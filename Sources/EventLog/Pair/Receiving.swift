@@ -14,7 +14,7 @@ extension EventLog {
     ///
     /// One transaction, one sync, with all that they say of the vault. Before anything is written, it is
     /// verified that each follows the one before it and has the seal that its bytes deserve there, so that
-    /// logs that took the same batches are the same. Must be called by the one writer thread.
+    /// logs that took the same batches are the same. Must be called by the writer.
     ///
     /// - Parameter check: asked for each of them after that, also before anything is written: whether what it
     ///   says is understood.

@@ -5,7 +5,7 @@ import PairProtocol
 import PairWire
 import Synchronization
 
-// What the conductor tells the node that it leads for, on its writer thread.
+// What the conductor tells the node that it leads for; on whichever thread takes a turn at storing.
 extension RunningNode: Partnership {
     /// Ships a batch, and lets it be stored.
     ///

@@ -14,17 +14,19 @@ package protocol RPCMethod: Sendable {
     func call(_ arguments: RPCArguments, reply: @escaping @Sendable (RPCOutcome) -> Void)
     /// Answers calls that came together.
     ///
-    /// - Parameter reply: called with the answers to one or more of the calls, each told by its index, until
-    ///   every call is answered exactly once; on any thread.
+    /// - Parameters:
+    ///   - mayBlock: nobody needs the thread before the answers are there, so it may wait for the disk.
+    ///   - reply: called with the answers to one or more of the calls, each told by its index, until every
+    ///     call is answered exactly once; on any thread.
     func call(
-        _ calls: [RPCArguments],
+        _ calls: [RPCArguments], mayBlock: Bool,
         reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void)
 }
 
 extension RPCMethod {
     /// One after another, for methods that gain nothing by seeing them together.
     package func call(
-        _ calls: [RPCArguments],
+        _ calls: [RPCArguments], mayBlock: Bool,
         reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void
     ) {
         for (index, arguments) in calls.enumerated() { call(arguments) { reply([(index, $0)]) } }

@@ -146,7 +146,9 @@ private struct ServerHandler: SessionHandler {
     private func make(_ calls: [ServerCore.Call]) {
         guard let method = interface.methods[calls[0].method] else { return }
         let (ids, mailbox) = (calls.map(\.id), mailbox)
-        method.call(calls.map(\.arguments)) { mailbox.put(.init(answers: $0, ids: ids)) }
+        method.call(calls.map(\.arguments), mayBlock: !core.owesSignsOfLife) {
+            mailbox.put(.init(answers: $0, ids: ids))
+        }
     }
 
     mutating func take(_ items: [RPCServer.Answers]) {

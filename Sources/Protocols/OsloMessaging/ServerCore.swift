@@ -88,6 +88,9 @@ package struct ServerCore {
     /// Whether nothing is being answered and nothing waits to be sent.
     package var isIdle: Bool { pending.isEmpty && outbox.isEmpty }
 
+    /// Whether a client waits that wants signs of life.
+    package var owesSignsOfLife: Bool { !monitored.isEmpty }
+
     /// Why messages could not be read since the last time this was asked; the newest reason.
     package mutating func takeComplaint() -> String? {
         defer { complaint = nil }

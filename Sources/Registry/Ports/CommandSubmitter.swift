@@ -15,12 +15,15 @@ public protocol CommandSubmitter: Sendable {
     ///   conductor has stopped. It must be quick and must not block: replies behind it wait.
     func submit(_ command: Command, reply: @escaping CommandReply)
 
-    /// Takes commands that came together and returns at once: they wait, and are answered, together.
+    /// Takes commands that came together: they wait, and are answered, together.
     ///
     /// Each is decided, and refused or not, by itself; only the answers come with those of the others, when
     /// the last one is there.
-    /// - Parameter reply: as for one command.
-    func submit(_ commands: [Command], reply: @escaping CommandsReply)
+    /// - Parameters:
+    ///   - mayBlock: the calling thread is the caller's own, and may wait for the disk: if nobody is storing,
+    ///     it does so itself, which spares two changes of threads. Else this returns at once.
+    ///   - reply: as for one command; if the calling thread stores, on that.
+    func submit(_ commands: [Command], mayBlock: Bool, reply: @escaping CommandsReply)
 }
 
 extension CommandSubmitter {

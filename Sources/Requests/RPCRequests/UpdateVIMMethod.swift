@@ -15,12 +15,12 @@ struct UpdateVIMMethod: RPCMethod {
     private static let argumentNames = ["vim_id", "status", "action_id", "finding"]
 
     func call(_ arguments: RPCArguments, reply: @escaping @Sendable (RPCOutcome) -> Void) {
-        call([arguments]) { for answer in $0 { reply(answer.outcome) } }
+        call([arguments], mayBlock: false) { for answer in $0 { reply(answer.outcome) } }
     }
 
     /// Reports that came together go to the conductor together, and so do their answers back.
     func call(
-        _ calls: [RPCArguments],
+        _ calls: [RPCArguments], mayBlock: Bool,
         reply: @escaping @Sendable (_ answers: [(index: Int, outcome: RPCOutcome)]) -> Void
     ) {
         var reports: [(index: Int, command: Command)] = []
@@ -39,7 +39,7 @@ struct UpdateVIMMethod: RPCMethod {
         }
         if reports.isEmpty { return }
         let indices = reports.map(\.index)
-        submitter.submit(reports.map(\.command)) { results in
+        submitter.submit(reports.map(\.command), mayBlock: mayBlock) { results in
             reply(zip(indices, results).map { ($0, UpdateVIMMethod.answer(to: $1)) })
         }
     }

@@ -29,7 +29,7 @@ final class Echo: CommandSubmitter {
         if isFirst { bell.signal() }
     }
 
-    func submit(_ commands: [Command], reply: @escaping CommandsReply) {
+    func submit(_ commands: [Command], mayBlock: Bool, reply: @escaping CommandsReply) {
         guard let first = commands.first else { return reply([]) }
         submit(first) { reply([Result<Outcome, CommandFailure>](repeating: $0, count: commands.count)) }
     }
