@@ -42,6 +42,9 @@ final class CommitPipeline: Sendable {
         /// The end of what the pair has acknowledged.
         var acknowledged: UInt64 = 0
 
+        /// Whether more wait to be answered than one should who has something else to do.
+        var areMany: Bool { durable.reduce(0) { $0 + $1.answers.count } >= CommitPipeline.helpedCount }
+
         /// Moves on what is acknowledged; false if nothing is.
         mutating func advance() -> Bool {
             let count = awaited.prefix { $0.batch.nextPosition - 1 <= acknowledged }.count
@@ -118,7 +121,8 @@ final class CommitPipeline: Sendable {
     func submit(_ submissions: [Submission], mayBlock: Bool) {
         var isLeftToCaller = false
         let isTaken = enqueue {
-            isLeftToCaller = mayBlock && $0.isWriterAsleep && $0.submissions.isEmpty
+            // In a pair the answers do not come from here, and there is more to take in meanwhile.
+            isLeftToCaller = mayBlock && !isPaired && $0.isWriterAsleep && $0.submissions.isEmpty
             $0.submissions += submissions
             return !isLeftToCaller
         }
@@ -182,16 +186,18 @@ final class CommitPipeline: Sendable {
         writerBell.ring()
     }
 
-    /// The pair has everything up to a position: its callers are answered.
+    /// The pair has everything up to a position: its callers are answered, few of them on this thread.
     ///
-    /// From any thread.
+    /// From any thread, which may hold locks: no reply waits for anything (``CommandSubmitter``).
     func acknowledge(upTo position: UInt64) {
-        let isNews = conveyor.withLock { conveyor in
-            guard !isAbandoned.load(ordering: .acquiring) else { return false }
+        let (isNews, areMany) = conveyor.withLock { conveyor in
+            guard !isAbandoned.load(ordering: .acquiring) else { return (false, false) }
             conveyor.acknowledged = max(conveyor.acknowledged, position)
-            return conveyor.advance()
+            return (conveyor.advance(), conveyor.areMany)
         }
-        if isNews, !isWriterAtGate.load(ordering: .acquiring) { helperBell.ring() }
+        guard isNews, !isWriterAtGate.load(ordering: .acquiring) else { return }
+        // Few are answered here, since waking the helper costs more.
+        if areMany || !finishIfFree() { helperBell.ring() }
     }
 
     /// Acknowledges nothing any more: callers of what is stored hear soon that its outcome is unknown.
@@ -274,9 +280,7 @@ extension CommitPipeline {
         runErrands(with: &writer)
         // Whoever is answered may be back at once with the next command, so few are answered first, and
         // many by the helper: while the next batch is stored, or the writer stays free for what comes.
-        let areMany = conveyor.withLock {
-            $0.durable.reduce(0) { $0 + $1.answers.count } >= CommitPipeline.helpedCount
-        }
+        let areMany = conveyor.withLock { $0.areMany }
         // Nor does it wait for a helper that is at it: the disk would be idle meanwhile. But a pair's
         // commit costs two nodes their processors, and whoever is being answered may share the next.
         if isPaired, !areMany { finish() }
