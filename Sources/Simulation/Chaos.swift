@@ -116,18 +116,41 @@ extension World {
         if core { schedule(.start(node), in: pause) }
     }
 
-    /// Only a state that both nodes can know to be old: what nobody has seen, nobody can miss.
+    /// Only a state that nodes can know to be old: what nobody has seen, nobody can miss.
     private mutating func restoreEtcd() {
-        let now = etcd.insync?.revision ?? 0
-        let known = nodes.map { $0.core?.seen?.insync ?? $0.remembered?.insync ?? 0 }
-        let old = snapshots[random.below(snapshots.count)]
-        guard old.insync != nil, old.insync?.revision == now || known.allSatisfy({ $0 == now }) else {
-            return
+        let known = nodes.map { $0.core?.seen ?? $0.remembered }
+        var old = snapshots[random.below(snapshots.count)]
+        guard let insync = old.insync else { return }
+        // Another cluster, as `etcdctl snapshot restore` makes, is a stranger to whoever remembers one. The
+        // same one gone back, as after a copy of its disks, is known by what was seen of the members.
+        if random.chance(0.5) {
+            guard zip(nodes, known).allSatisfy({ $1 != nil || !insync.members.contains($0.identity) }) else {
+                return
+            }
+            old.becomeOtherCluster()
+        } else {
+            let now = etcd.insync?.revision ?? 0
+            guard insync.revision == now || known.allSatisfy({ $0?.insync ?? 0 == now }) else { return }
         }
         wasEtcdRestored = true
         etcd = old
         etcd.comeBack(lease: settings.lease, at: self.now)
-        tell("etcd: restored from revision \(etcd.snapshot.revision.number)")
+        let revision = etcd.snapshot.revision
+        tell("etcd: restored from revision \(revision.number), cluster \(revision.cluster)")
+    }
+
+    /// A lead was taken; sometimes etcd loses that again, and what cost it so much cuts off who leads.
+    mutating func loseLead(of node: Int, to before: SimulatedEtcd) {
+        guard !isCalm, !wasEtcdRestored, profile.faults.contains(.etcdRestored), random.chance(0.5) else {
+            return
+        }
+        faultCounts[.etcdRestored, default: 0] += 1
+        wasEtcdRestored = true
+        etcd = before
+        tell("etcd: restored to before node \(node) took the lead")
+        isolate(node, true)
+        let length = random.duration(500_000, 6_000_000)
+        schedule(.heal(.isolated, node, incarnation: nodes[node].incarnation), in: length)
     }
 
     /// Everything that is broken is repaired, and operators do what is theirs.

@@ -64,12 +64,12 @@ extension World {
         // What a node asked for before its disk was lost may leave no member alive, and then only an operator
         // helps: left out.
         guard isEtcdUp, nodes[node].identity == identity else { return }
-        let before = etcd.snapshot
+        let before = etcd
         guard
             let answer = etcd.run(
                 transaction, of: .init(node: node, incarnation: incarnation), identity, names: names, at: now)
         else { return }
-        if etcd.snapshot != before {
+        if etcd.snapshot != before.snapshot {
             tell("etcd: node \(node): \(transaction): revision \(etcd.snapshot.revision.number)")
             keepSnapshot()
             checkMembers()
@@ -80,10 +80,13 @@ extension World {
         schedule(
             .input(node, incarnation: incarnation, .answered(number, answer)),
             in: isLate ? random.duration(50_000, 3_000_000) : random.duration(300, 6_000))
+        if case .take = transaction, answer.isDone { loseLead(of: node, to: before) }
     }
 
     private mutating func keepSnapshot() {
-        if random.chance(0.4), snapshots.count < 8 { snapshots.append(etcd) }
+        guard random.chance(0.4) else { return }
+        snapshots.append(etcd)
+        if snapshots.count > 8 { snapshots.removeFirst() }
     }
 
     mutating func renew(_ node: Int, isOnce: Bool = false) {

@@ -98,6 +98,9 @@ struct SimulatedEtcd: Sendable {
         leaseEnds = leaseEnds.mapValues { _ in now + lease }
     }
 
+    /// As a snapshot is restored: the keys are the same, and all is new that they lie in.
+    mutating func becomeOtherCluster() { cluster += 1 }
+
     /// As an operator does after a restore: `insync` names who holds everything.
     mutating func repair(insync members: Set<LogIdentity>, revision: UInt64) {
         leader = nil

@@ -173,6 +173,25 @@ struct LaterVersionTests {
         }
     }
 
+    @Test("That a log stood alone is remembered of that log, not of a copy, and not by a version before this")
+    func alone() async throws {
+        try await Harness.withTemporaryDirectory { directory in
+            let log = try EventLog(directory: directory + "/a", access: .write)
+            let copy = try EventLog(directory: directory + "/b", access: .write)
+            for isAlone in [true, false] {
+                let memory = EtcdMemory(
+                    revision: EtcdRevision(cluster: 1, number: 5), insync: 3, isAlone: isAlone)
+                let bytes = PairMemory(pair: "p", memory, of: log).bytes
+                for log in [log, copy] { try log.store(pairMemory: bytes) }
+                #expect(try PairMemory.read(from: log, of: "p") == memory)
+                #expect(try PairMemory.read(from: copy, of: "p")?.isAlone == false)
+            }
+            let former = ["pair": "p", "cluster": 1, "revision": 5, "insync": 3] as [String: Any]
+            try log.store(pairMemory: Array(try JSONSerialization.data(withJSONObject: former)))
+            #expect(try PairMemory.read(from: log, of: "p")?.isAlone == false)
+        }
+    }
+
     @Test("A node does not start on a log that a later version wrote on, and says which to run")
     func start() async throws {
         try await Harness.withTemporaryDirectory { directory in

@@ -13,7 +13,7 @@ struct PairNodeTests {
         let founded = Script.view(8, leader: (a, 8), insync: ([a], 8))
         #expect(
             script.give(.answered(2, .init(isDone: true, snapshot: founded)))
-                == [.remember(EtcdMemory(revision: founded.revision, insync: 8)), .settle])
+                == [.remember(EtcdMemory(revision: founded.revision, insync: 8, isAlone: true)), .settle])
         #expect(script.give(.settled(.none)) == [.begin(epoch: 8)])
         #expect(!script.node.mayGather)
         #expect(script.give(.stored(mark(1, 8))) == [.acknowledge(upTo: 1), .serve(epoch: 8)])
@@ -186,15 +186,45 @@ struct PairNodeTests {
         #expect(refused.contains { if case .stepDown = $0 { true } else { false } })
     }
 
-    @Test("Who went on alone follows no lead from before: a restored etcd may have lost it")
-    func outlived() {
+    @Test("Who stands alone follows nobody until etcd shows otherwise: a restored one may have lost its lead")
+    func standingAlone() {
         var script = Script.leading(with: [a])
         _ = script.give(.watched(Script.view(12, leader: (a, 8), insync: ([a], 12))))
-        let lost = script.give(.received(.hello(Session(epoch: 10, number: 1))))
-        #expect(lost == [.send(.refusal(Session(epoch: 8, number: 0)))])
-        #expect(script.node.epochLed == 8)
-        let later = script.give(.received(.hello(Session(epoch: 13, number: 1))))
-        #expect(later.contains(.stepDown("a leader of a later epoch said hello")))
+        for epoch: UInt64 in [10, 13] {
+            let refused = script.give(.received(.hello(Session(epoch: epoch, number: 1))))
+            #expect(refused == [.send(.refusal(Session(epoch: 8, number: 0)))])
+            #expect(script.node.epochLed == 8)
+        }
+        _ = script.give(.watched(Script.view(14, leader: (b, 13), insync: ([a, b], 14))))
+        let followed = script.give(.received(.hello(Session(epoch: 13, number: 2))))
+        #expect(!followed.contains { if case .send(.refusal) = $0 { true } else { false } })
+    }
+
+    @Test("Who saw etcd before the pair was founded remembers it as soon as it follows")
+    func rememberingWhenFollowing() {
+        var script = Script(log: .none, mayFound: true)
+        _ = script.give(.tick)
+        let unfounded = Script.view(7, leader: nil, insync: nil)
+        #expect(script.give(.answered(1, .init(isDone: true, snapshot: unfounded))) == [])
+        let memory = EtcdMemory(revision: unfounded.revision, insync: 0, isAlone: false)
+        for number: UInt64 in 1...2 {
+            let followed = script.give(.received(.hello(Session(epoch: 8, number: number))))
+            #expect(followed.contains(.remember(memory)) == (number == 1))
+        }
+    }
+
+    @Test("It knows so after a restart, before it has reached etcd")
+    func standingAloneAfterRestart() {
+        for isAlone in [false, true] {
+            let seen = EtcdMemory(
+                revision: EtcdRevision(cluster: 1, number: 12), insync: 12, isAlone: isAlone)
+            var node = PairNode(
+                identity: a, end: .none, seen: seen, mayFound: false,
+                settings: PairSettings(lease: .seconds(4)),
+                at: .zero)
+            let effects = node.handle(.received(.hello(Session(epoch: 13, number: 1))), at: .zero)
+            #expect(effects.contains(.send(.refusal(Session(epoch: 0, number: 0)))) == isAlone)
+        }
     }
 
     @Test("A partner that is not connected is given up as the epoch begins, one that is silent later")

@@ -360,8 +360,8 @@ inline ship(n, ahead) {
   if :: stored[n] + (ahead) > end[n] && stored[n] + (ahead) > handed[n] -> handed[n] = stored[n] + (ahead) :: else fi
 }
 
-/* Rule 6: the sender's epoch and session count, whatever epochs its batches are of. What it says of a log alone in
-   insync is for an etcd that was restored, which is not here. */
+/* Rule 6: the sender's epoch and session count, whatever epochs its batches are of. What a log refuses that stands alone
+   in insync, for the case that etcd was restored, is here like any message that is lost. */
 #define ACCEPTS(n, x) (BUG_no_epoch_check || (from_epoch[x] >= promised[n] && (from_epoch[x] > promised[n] || \
     (role[n] == STANDBY && (from_session[x] > session[n] || BUG_old_hello_accepted)))))
 #define FOLLOWS(n, x) (role[n] == STANDBY && session[n] > 0 && \

@@ -78,7 +78,7 @@ extension RunningNode {
             case .lookAround: break
             case .remember(let memory):
                 try asking { () throws(EventLogError) in
-                    try log.store(pairMemory: PairMemory(pair: configuration.pair, memory).bytes)
+                    try log.store(pairMemory: PairMemory(pair: configuration.pair, memory, of: log).bytes)
                 }
             }
             // What is only read says nothing of what can be stored.

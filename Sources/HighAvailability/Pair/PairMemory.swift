@@ -10,16 +10,24 @@ struct PairMemory: Codable, Equatable {
     var cluster: UInt64
     var revision: UInt64
     var insync: UInt64
+    /// The log that `insync` named, its 16 bytes, if it was the one that remembers this, alone.
+    ///
+    /// Named, since a copy of a log brings its memory to another one, of which it is not true.
+    var alone: [UInt8]?
 
-    init(pair: String, _ memory: EtcdMemory) {
+    /// What a log remembers.
+    init(pair: String, _ memory: EtcdMemory, of log: EventLog) {
         self.pair = pair
         cluster = memory.revision.cluster
         revision = memory.revision.number
         insync = memory.insync
+        alone = memory.isAlone ? log.identity : nil
     }
 
-    var memory: EtcdMemory {
-        EtcdMemory(revision: EtcdRevision(cluster: cluster, number: revision), insync: insync)
+    private func memory(of log: EventLog) -> EtcdMemory {
+        EtcdMemory(
+            revision: EtcdRevision(cluster: cluster, number: revision), insync: insync,
+            isAlone: alone == log.identity)
     }
 
     /// As the log keeps it: JSON.
@@ -44,6 +52,6 @@ struct PairMemory: Codable, Equatable {
                 "\(log.path) belongs to the pair '\(memory.pair)', not to '\(pair)': name that with --pair, "
                     + "or another directory with --data-directory")
         }
-        return memory.memory
+        return memory.memory(of: log)
     }
 }

@@ -70,7 +70,9 @@ extension PairNode {
     /// restored snapshot with an old `insync`, and is refused until an operator says otherwise.
     private mutating func isBelieved(_ snapshot: EtcdSnapshot, after floor: EtcdMemory?) -> Bool {
         guard etcdFault == nil else { return false }
-        let now = EtcdMemory(revision: snapshot.revision, insync: snapshot.insync?.revision ?? 0)
+        let now = EtcdMemory(
+            revision: snapshot.revision, insync: snapshot.insync?.revision ?? 0,
+            isAlone: snapshot.insync?.members == [identity])
         etcdFault = planted == .restoredEtcdBelieved ? nil : fault(of: now, after: floor)
         if let etcdFault {
             request = nil
@@ -80,11 +82,15 @@ extension PairNode {
         if now.revision.number >= seen?.revision.number ?? 0 { seen = now }
         // Others use etcd, too: what matters is what was seen of these keys.
         let isNews = snapshot.leader != view?.leader || snapshot.insync != view?.insync
-        if isNews, seen != remembered, let seen {
-            remembered = seen
-            order(.remember(seen))
-        }
+        if isNews { remember() }
         return true
+    }
+
+    /// Makes durable what was seen of etcd last.
+    mutating func remember() {
+        guard seen != remembered, let seen else { return }
+        remembered = seen
+        order(.remember(seen))
     }
 
     private func fault(of now: EtcdMemory, after floor: EtcdMemory?) -> String? {

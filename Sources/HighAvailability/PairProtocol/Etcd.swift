@@ -18,11 +18,14 @@ public struct EtcdMemory: Hashable, Sendable {
     public var revision: EtcdRevision
     /// The revision of the latest `insync` that was seen; 0 if none was.
     public var insync: UInt64
+    /// Whether that `insync` named this node's log alone.
+    public var isAlone: Bool
 
     /// All parts at once.
-    public init(revision: EtcdRevision, insync: UInt64) {
+    public init(revision: EtcdRevision, insync: UInt64, isAlone: Bool) {
         self.revision = revision
         self.insync = insync
+        self.isAlone = isAlone
     }
 }
 

@@ -47,12 +47,15 @@ extension PairNode {
 
     /// Rule 6: it is the sender's epoch that counts, since catching up carries old batches.
     mutating func takeHello(_ session: Session) {
-        guard isAcceptable(session), !isOutlived(session) else {
+        guard isAcceptable(session), !standsAlone else {
             return order(.send(.refusal(max(acceptedSession, Session(epoch: promised, number: 0)))))
         }
         if epochLed != nil { stepDown("a leader of a later epoch said hello") }
         acceptedSession = session
         acceptedEpoch = max(acceptedEpoch, session.epoch)
+        // Whoever may become a member must know this etcd from another; before a pair is founded there is
+        // nothing to remember.
+        if remembered == nil { remember() }
         // The other one went first.
         holdOffEnd = .zero
         role = .standby(Following(phase: .settling(session)))
@@ -68,14 +71,12 @@ extension PairNode {
         }
     }
 
-    /// Whether this log went on alone behind that epoch, as etcd shows (rule 6).
+    /// Whether this log alone holds what was acknowledged last, by the latest that this node saw of etcd,
+    /// before its start or since (rule 6).
     ///
-    /// What it acknowledged since is in no other log. Only where etcd was restored to before a lead that this
-    /// node never heard of is there somebody who took it.
-    private func isOutlived(_ session: Session) -> Bool {
-        guard let insync = view?.insync, insync.members == [identity] else { return false }
-        return session.epoch <= insync.revision
-    }
+    /// Then nobody else can lead, unless etcd was restored to before this node went on alone, or has changed
+    /// since, which the next look shows.
+    private var standsAlone: Bool { planted != .aloneFollows && seen?.isAlone ?? false }
 
     /// Older writes are settled: the search begins (rule 7).
     mutating func searchCommon() {

@@ -70,6 +70,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case wallClockTrusted
     /// A restored etcd is believed.
     case restoredEtcdBelieved
+    /// Who is alone in `insync` follows whoever says hello.
+    case aloneFollows
     /// Members are names of nodes: one that lost its disk is still one.
     case namesNotIdentities
     /// Another log's acknowledgements count for the partner's.

@@ -120,9 +120,9 @@ extension PlantedBug {
     /// Within so many seeds, from the first on, it must be found.
     fileprivate var stated: Int {
         switch self {
-        case .anyReleaseCounts, .cutByLastEpoch, .epochResumed, .guardByName, .leaseTrusted, .noEpochCheck,
-            .oldHelloAccepted, .positionAloneCounts, .readWithoutPromise, .restoredEtcdBelieved,
-            .settledByRead, .stepDownOnlyForMembers:
+        case .aloneFollows, .anyReleaseCounts, .cutByLastEpoch, .epochResumed, .guardByName, .leaseTrusted,
+            .noEpochCheck, .oldHelloAccepted, .positionAloneCounts, .readWithoutPromise,
+            .restoredEtcdBelieved, .settledByRead, .stepDownOnlyForMembers:
             100_000
         default: 5_000
         }
