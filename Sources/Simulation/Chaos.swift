@@ -121,8 +121,8 @@ extension World {
         let known = nodes.map { $0.core?.seen ?? $0.remembered }
         var old = snapshots[random.below(snapshots.count)]
         guard let insync = old.insync else { return }
-        // Another cluster, as `etcdctl snapshot restore` makes, is a stranger to whoever remembers one. The
-        // same one gone back, as after a copy of its disks, is known by what was seen of the members.
+        // Another cluster, as `etcdctl snapshot restore` makes with another token, is a stranger to whoever
+        // remembers one. The same one gone back is known by what was seen of the members.
         if random.chance(0.5) {
             guard zip(nodes, known).allSatisfy({ $1 != nil || !insync.members.contains($0.identity) }) else {
                 return

@@ -98,7 +98,7 @@ struct SimulatedEtcd: Sendable {
         leaseEnds = leaseEnds.mapValues { _ in now + lease }
     }
 
-    /// As a snapshot is restored: the keys are the same, and all is new that they lie in.
+    /// As a snapshot is restored with another token: the keys are the same, and all is new that they lie in.
     mutating func becomeOtherCluster() { cluster += 1 }
 
     /// As an operator does after a restore: `insync` names who holds everything.

@@ -17,6 +17,8 @@ public enum PairEtcdFault: Error, Hashable, Sendable, CustomStringConvertible {
     case isLast(LogIdentity)
     /// It leads.
     case leads(LogIdentity)
+    /// Its node lives, and must not.
+    case isAlive(LogIdentity, host: String)
     /// A key changed between the look and the change, so nothing was changed.
     case changedMeanwhile
     /// etcd's revision is too far below an epoch.
@@ -39,6 +41,9 @@ public enum PairEtcdFault: Error, Hashable, Sendable, CustomStringConvertible {
                 + "Let another log catch up first"
         case .leads(let identity):
             "the log \(PairKeys.text(of: identity)) leads. Let the other node lead first"
+        case .isAlive(let identity, let host):
+            "the node with the log \(PairKeys.text(of: identity)) on \(host) runs, or did a moment ago. "
+                + "Stop its server; if it was killed, try again when its lease is over"
         case .changedMeanwhile: "the pair changed meanwhile, so nothing was changed. Look again"
         case .tooFarBelow(let revision, let epoch, let changesMax):
             "etcd's revision, \(revision), is below the log's epoch, \(epoch), by more than the "

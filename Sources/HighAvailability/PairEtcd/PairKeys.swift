@@ -156,6 +156,26 @@ public struct PairKeys: Sendable {
         guard outcome.isDone else { throw .changedMeanwhile }
     }
 
+    /// Makes a log the only one that counts as in sync, whatever `insync` says; nobody leads then.
+    ///
+    /// For an etcd that was restored or lost, where an operator knows which log holds what was acknowledged.
+    /// - Returns: both keys after it.
+    /// - Throws: ``PairEtcdFault/leads(_:)`` if another log does, or if anything changed meanwhile. After
+    ///   ``PairEtcdFault/etcd(_:)`` with an unknown outcome it may be done again.
+    public func refound(by identity: LogIdentity) async throws(PairEtcdFault) -> EtcdSnapshot {
+        let now = try await snapshot()
+        if let leader = now.leader, leader.identity != identity { throw .leads(leader.identity) }
+        let outcome = try await commit(
+            [
+                .created(leaderKey, at: now.leader?.epoch ?? 0),
+                .modified(insyncKey, at: now.insync?.revision ?? 0),
+            ],
+            (now.leader == nil ? [] : [.delete(leaderKey)])
+                + [putInsync([identity]), .get(leaderKey), .get(insyncKey)])
+        guard outcome.isDone else { throw .changedMeanwhile }
+        return try snapshot(outcome)
+    }
+
     /// Makes etcd's revision exceed an epoch, so that whoever takes the lead next has a higher one.
     ///
     /// A log that was a single node's has epochs already, and etcd counts from 1. Each change of a scratch

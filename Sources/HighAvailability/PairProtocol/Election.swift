@@ -95,16 +95,16 @@ extension PairNode {
 
     private func fault(of now: EtcdMemory, after floor: EtcdMemory?) -> String? {
         if let seen, now.revision.cluster != seen.revision.cluster {
-            return "etcd is another cluster than the one this node knows"
+            return "etcd is another cluster than the one this node knows: see vedette pair refound"
         }
         guard let floor else { return nil }
         if now.revision.number < floor.revision.number {
             return "etcd went back from revision \(floor.revision.number) to \(now.revision.number): "
-                + "it was restored from an old snapshot"
+                + "it was restored from an old snapshot: see vedette pair refound"
         }
         return now.insync < floor.insync
             ? "the key insync went back from revision \(floor.insync) to \(now.insync): "
-                + "etcd was restored from an old snapshot" : nil
+                + "etcd was restored from an old snapshot: see vedette pair refound" : nil
     }
 
     mutating func watch(_ snapshot: EtcdSnapshot) {

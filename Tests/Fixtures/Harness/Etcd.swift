@@ -33,6 +33,9 @@ package struct EtcdNode: Sendable {
     /// Where it runs.
     package let place: Place
     fileprivate let port: Int
+    fileprivate let name: String
+    fileprivate let dataDirectory: String
+    fileprivate let peerURL: String
     fileprivate let healthURL: String
     fileprivate let program: RestartableProgram
 
@@ -60,6 +63,21 @@ package struct EtcdNode: Sendable {
     package func start() async throws {
         try program.startAgain()
         try await waitUntilListening()
+    }
+
+    /// Puts a snapshot in the place of what the only member has, after it has ended.
+    ///
+    /// As operators are told to: with another token, so that it is another cluster.
+    package func restore(from snapshot: String) async throws {
+        try FileManager.default.removeItem(atPath: dataDirectory)
+        let finished = try await run(
+            "/usr/bin/etcdctl",
+            [
+                "snapshot", "restore", snapshot, "--name", name, "--data-dir", dataDirectory,
+                "--initial-cluster", "\(name)=\(peerURL)", "--initial-advertise-peer-urls", peerURL,
+                "--initial-cluster-token", "restored",
+            ], environment: ["ETCDCTL_API": "3"])
+        guard finished.exitCode == 0 else { throw HarnessError(finished.output + finished.errorOutput) }
     }
 
     /// Waits until it sees a majority.
@@ -139,7 +157,8 @@ private func etcdNode(
         "--unsafe-no-fsync",
     ]
     return EtcdNode(
-        url: clientURL, place: place, port: ports[0], healthURL: healthURL + "/health",
+        url: clientURL, place: place, port: ports[0], name: name, dataDirectory: "\(files)/\(name)",
+        peerURL: peerURL, healthURL: healthURL + "/health",
         program: RestartableProgram(
             "/usr/bin/etcd", fixed + arguments, files: "\(files)/\(name)", log: "\(files)/\(name).log",
             at: place))

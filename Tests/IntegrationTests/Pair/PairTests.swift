@@ -275,6 +275,61 @@ struct PairTests {
         }
     }
 
+    @Test("A restored etcd is refused, until an operator founds the pair anew on the log that has everything")
+    func refound() async throws {
+        try await withTemporaryDirectory { directory in
+            try await withEtcd(directory: directory) { etcd in
+                try await withPair(
+                    directory: directory, etcd: etcd, arguments: ["--registration-check", "deferred"]
+                ) { pair in
+                    let first = try await pair.leader()
+                    let last = pair.other(than: first)
+                    _ = try await first.register(standInVIM("both", at: "http://127.0.0.1:1"))
+                    try await pair.waitForSync()
+                    _ = try await etcd.control("snapshot", "save", directory + "/snapshot.db")
+                    // What only the other node has from now on, the snapshot knows nothing of.
+                    try await first.kill9()
+                    try await eventually("the other one leads") { await last.leads() }
+                    _ = try await last.register(standInVIM("alone", at: "http://127.0.0.1:1"))
+
+                    try await etcd.nodes[0].stop()
+                    try await etcd.nodes[0].restore(from: directory + "/snapshot.db")
+                    try await etcd.nodes[0].start()
+                    try await first.start()
+                    try await eventually("both say what to do") {
+                        let troubles = try await pair.status()["troubles"].array
+                        return troubles.count { $0.string?.contains("see vedette pair refound") == true } == 2
+                    }
+                    for node in pair.nodes { #expect(await !node.leads()) }
+
+                    let refound = ["refound", "--data-directory"]
+                    let running = try await pair.command(refound + [last.dataDirectory, "--yes"])
+                    #expect(running.exitCode == 1, "\(running.output)")
+                    try await last.stop()
+                    let early = try await pair.command(refound + [last.dataDirectory, "--yes"])
+                    #expect(early.exitCode == 1 && early.errorOutput.contains("Stop its server"))
+                    try await first.stop()
+                    let asked = try await pair.command(refound + [last.dataDirectory])
+                    #expect(asked.exitCode == 2 && asked.errorOutput.contains("With --yes"))
+                    try await eventually("it is done") {
+                        try await pair.command(refound + [last.dataDirectory, "--yes"]).exitCode == 0
+                    }
+                    try await last.start()
+                    try await eventually("it leads") { await last.leads() }
+                    let rejoined = try await pair.command(["rejoin", "--data-directory", first.dataDirectory])
+                    #expect(rejoined.exitCode == 0, "\(rejoined.errorOutput)")
+                    try await first.start()
+                    try await pair.waitForSync()
+                    for node in pair.nodes {
+                        let log = try await node.vedette("audit", "log").output
+                        #expect(log.contains("both") && log.contains("alone"), "\(log)")
+                        #expect(try await node.vedette("audit", "verify").exitCode == 0)
+                    }
+                }
+            }
+        }
+    }
+
     @Test("A log of a pair is not served alone, nor in another pair")
     func alone() async throws {
         try await withTemporaryDirectory { directory in

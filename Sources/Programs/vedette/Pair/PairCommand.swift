@@ -14,7 +14,9 @@ struct PairCommand: AsyncParsableCommand {
 
               vedette pair status --pair edge --etcd http://10.0.0.1:2379
             """,
-        subcommands: [PairStatus.self, PairSwitchover.self, PairRemove.self, PairRejoin.self],
+        subcommands: [
+            PairStatus.self, PairSwitchover.self, PairRemove.self, PairRejoin.self, PairRefound.self,
+        ],
         defaultSubcommand: PairStatus.self)
 }
 
