@@ -126,13 +126,16 @@ struct PipelineTests {
         try await withConductor { conductor in
             let vim = try await conductor.register(.sample("a"), actor: ada)
             let report = Command.report(.init(id: vim.id, status: .reachable, actionID: vim.actionID))
+            var isStoredHere = false
             try await eventually("the writer sleeps") {
                 let thread = Mutex<pthread_t?>(nil)
                 conductor.submit([report, report], mayBlock: true) { _ in
                     thread.withLock { $0 = pthread_self() }
                 }
-                return thread.withLock { $0 } == pthread_self()
+                isStoredHere = thread.withLock { $0 } == pthread_self()
+                return isStoredHere
             }
+            #expect(isStoredHere)
         }
     }
 

@@ -213,15 +213,14 @@ struct PairNodeTests {
         }
     }
 
-    @Test("It knows so after a restart, before it has reached etcd")
+    @Test("Who stands alone knows so after a restart, before it has reached etcd")
     func standingAloneAfterRestart() {
         for isAlone in [false, true] {
             let seen = EtcdMemory(
                 revision: EtcdRevision(cluster: 1, number: 12), insync: 12, isAlone: isAlone)
             var node = PairNode(
                 identity: a, end: .none, seen: seen, mayFound: false,
-                settings: PairSettings(lease: .seconds(4)),
-                at: .zero)
+                settings: PairSettings(lease: .seconds(4)), at: .zero)
             let effects = node.handle(.received(.hello(Session(epoch: 13, number: 1))), at: .zero)
             #expect(effects.contains(.send(.refusal(Session(epoch: 0, number: 0)))) == isAlone)
         }

@@ -11,8 +11,8 @@ public protocol CommandSubmitter: Sendable {
     /// Takes a command and returns at once, for callers that carry many commands and want neither a task nor
     /// a continuation for each.
     ///
-    /// - Parameter reply: called exactly once, on a thread of the conductor, or on the caller's if the
-    ///   conductor has stopped. It must be quick and must not block: replies behind it wait.
+    /// - Parameter reply: called exactly once, on whichever thread learns that the events are durable, or on
+    ///   the caller's if the conductor has stopped. It must be quick and must not block: others wait for it.
     func submit(_ command: Command, reply: @escaping CommandReply)
 
     /// Takes commands that came together: they wait, and are answered, together.
