@@ -5,10 +5,6 @@ import Registry
 import Synchronization
 import Threads
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// One order: decides what waits, stores it in one commit, and answers the callers.
 ///
 /// Three stages, each behind its own lock: the ``Desk`` decides, gathers and seals; the ``LogWriter`` brings
@@ -285,8 +281,6 @@ extension CommitPipeline {
         // commit costs two nodes their processors, and whoever is being answered may share the next.
         if isPaired, !areMany { finish() }
         let isLeftToHelper = areMany || !finishIfFree()
-        // No wait: where the processors are busy, who brings more goes first and shares the commit.
-        sched_yield()
         let gathered = closeBatch(at: stages)
         if isLeftToHelper { helperBell.ring() }
         if let gathered {

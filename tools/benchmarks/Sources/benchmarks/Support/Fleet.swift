@@ -171,23 +171,28 @@ private final class Carrier<Submitter: CommandSubmitter>: Sendable {
     func run() async throws -> [UInt64] {
         await withCheckedContinuation { continuation in
             state.withLock { $0.done = continuation }
-            for _ in 0..<callers { submit() }
+            for _ in 0..<callers { submit(nextReport(), at: nowNanoseconds()) }
         }
         let (nanoseconds, failure) = state.withLock { ($0.nanoseconds, $0.failure) }
         if let failure { throw failure }
         return nanoseconds
     }
 
-    private func submit() {
-        let report = state.withLock { fleet.report(&$0.random) }
-        let start = nowNanoseconds()
+    private func submit(_ report: StatusReport, at start: UInt64) {
         submitter.submit(.report(report)) { [self] result in
-            let now = nowNanoseconds()
             guard case .success(.reported(.accepted(.reachable))) = result else {
                 return leave(BenchmarkError("a report was not accepted"))
             }
-            state.withLock { $0.nanoseconds.append(now - start) }
-            if now < end { submit() } else { leave(nil) }
+            let now = nowNanoseconds()
+            let next = nextReport(noting: now - start)
+            if now < end { submit(next, at: now) } else { leave(nil) }
+        }
+    }
+
+    private func nextReport(noting latency: UInt64? = nil) -> StatusReport {
+        state.withLock { state in
+            if let latency { state.nanoseconds.append(latency) }
+            return fleet.report(&state.random)
         }
     }
 

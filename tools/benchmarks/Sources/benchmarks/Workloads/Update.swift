@@ -33,10 +33,11 @@ struct Update: AsyncParsableCommand {
     @Option(parsing: .upToNextOption, help: "task, reply or both.") var forms = [CallerForm.task, .reply]
     @Option(help: "Rounds; many short ones pair the contestants better on a busy machine.") var rounds = 25
     @Option(help: "Seconds of the conductor's part in each round.") var seconds = 0.2
+    @Option(help: "Threads that compute meanwhile at nice 10: a machine that has other work.") var busy = 0
 
     func validate() throws {
-        guard vims > 0, rounds > 0, seconds > 0, callers.allSatisfy({ $0 > 0 }) else {
-            throw ValidationError("vims, rounds, seconds and callers must be greater than zero")
+        guard vims > 0, rounds > 0, seconds > 0, busy >= 0, callers.allSatisfy({ $0 > 0 }) else {
+            throw ValidationError("vims, rounds, seconds and callers must be greater than zero, busy not below")
         }
     }
 
@@ -45,6 +46,7 @@ struct Update: AsyncParsableCommand {
             "update",
             configuration: common.facts + [
                 ("vims", .count(vims)), ("rounds", .count(rounds)), ("seconds", .number(seconds, digits: 2)),
+                ("busy", .count(busy)),
             ],
             columns: [
                 Column("callers", "callers"), Column("form", "form"), Column("batch_mean", "events/batch"),
@@ -79,7 +81,11 @@ struct Update: AsyncParsableCommand {
         let peers = try Peers(directory: directory, streams: vims, seed: common.seed)
         let bare = try BareLog(directory: directory + "/bare", streams: vims, seed: common.seed)
         let echo = Echo()
-        defer { echo.stop() }
+        let bystanders = Bystanders(busy)
+        defer {
+            echo.stop()
+            bystanders.stop()
+        }
         let reader = try ReferenceReader(path: directory + "/conductor/events.lmdb")
         var results = callers.flatMap { callers in forms.map { UpdateResult(callers: callers, form: $0) } }
         // One round more than counted: the first warms everything up.
