@@ -139,23 +139,35 @@ struct PageLinks {
             word(10, UInt16.self) == (isLeaf ? TreePage.leafFlag : TreePage.branchFlag),
             (front...page.count).contains(lower)
         else { throw PageFault(page: number, "it is not the page that belongs there") }
-        if !isLeaf { runs.reserveCapacity((lower - front) / 2) }
-        for place in stride(from: front, to: lower - 1, by: 2) {
-            let node = Int(word(place, UInt16.self))
-            guard node + TreePage.nodeFrontByteCount <= page.count else { throw PageLinks.beyond(number) }
-            let (low, flags) = (word(node, UInt32.self), word(node + 4, UInt16.self))
-            guard isLeaf else {
-                runs.append(PageRun(first: UInt64(low) | UInt64(flags) << 32))
-                continue
+        let nodeCount = (lower - front) / 2
+        guard isLeaf else {
+            // A branch has some two hundred, and one or two are looked through in each commit.
+            runs = [PageRun](unsafeUninitializedCapacity: nodeCount) { runs, count in
+                for index in 0..<nodeCount {
+                    let node = Int(word(front + 2 * index, UInt16.self))
+                    guard node + TreePage.nodeFrontByteCount <= page.count else { return }
+                    let first = UInt64(word(node, UInt32.self)) | UInt64(word(node + 4, UInt16.self)) << 32
+                    runs.initializeElement(at: index, to: PageRun(first: first))
+                    count = index + 1
+                }
             }
+            guard runs.count == nodeCount else { throw PageLinks.beyond(number) }
+            return
+        }
+        for index in 0..<nodeCount {
+            let node = Int(word(front + 2 * index, UInt16.self))
+            guard node + TreePage.nodeFrontByteCount <= page.count else { throw PageLinks.beyond(number) }
+            let flags = word(node + 4, UInt16.self)
             if flags == 0 { continue }
+            let low = word(node, UInt32.self)
             let key = node + TreePage.nodeFrontByteCount
             let value = key + Int(word(node + 6, UInt16.self))
             guard value <= page.count else { throw PageLinks.beyond(number) }
             if flags & TreePage.ownPages != 0 {
                 guard value + 8 <= page.count else { throw PageLinks.beyond(number) }
+                if runs.isEmpty { runs.reserveCapacity(nodeCount - index) }
                 runs.append(PageRun(first: word(value, UInt64.self), byteCount: Int(low)))
-            } else if let record = TreeRecord(Array(page[value..<min(page.count, value + Int(low))])) {
+            } else if let record = TreeRecord(page[value..<min(page.count, value + Int(low))]) {
                 trees.append(Tree(name: Array(page[key..<value]), record: record))
             }
         }

@@ -73,7 +73,8 @@ struct PageCheck {
         guard tree.flags == 0 else { throw PageFault(page: nil, "the record of its databases is altered") }
         try walk(tree) { (check, leaf, value) throws(PageFault) in
             guard value.isTree, case .inline(let range) = value.content,
-                let tree = TreeRecord(leaf.bytes(of: range)), tree.flags & ~TreeRecord.integerKeys == 0
+                let tree = leaf.bytes(of: range).withUnsafeBytes({ TreeRecord($0[...]) }),
+                tree.flags & ~TreeRecord.integerKeys == 0
             else { throw PageFault(page: value.page, "the record of a database is altered") }
             try check.walk(tree) { (_, _, value) throws(PageFault) in
                 guard !value.isTree else {

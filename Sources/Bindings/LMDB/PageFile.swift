@@ -171,7 +171,7 @@ struct Roots {
     /// Reads the front of a page.
     init(_ bytes: UnsafeRawBufferPointer, page: UInt64) throws(PageFault) {
         guard bytes.loadUnaligned(fromByteOffset: 16, as: UInt32.self) == Roots.magic,
-            let free = TreeRecord(Array(bytes[40..<88])), let main = TreeRecord(Array(bytes[88..<136]))
+            let free = TreeRecord(bytes[40..<88]), let main = TreeRecord(bytes[88..<136])
         else { throw PageFault(page: page, "it does not say where the others are") }
         (self.free, self.main, self.page) = (free, main, page)
         pageByteCount = Int(bytes.loadUnaligned(fromByteOffset: 40, as: UInt32.self))
@@ -209,15 +209,18 @@ struct TreeRecord {
     static let integerKeys: UInt16 = 8
     static let noRoot = UInt64.max
 
-    /// Nil if it is not as long as a record.
-    init?(_ bytes: [UInt8]) {
+    /// Reads it where it lies; nil if it is not as long as a record.
+    init?(_ bytes: Slice<UnsafeRawBufferPointer>) {
         guard bytes.count == 48 else { return nil }
-        flags = bytes.number(at: 4, UInt16.self)
-        depth = Int(bytes.number(at: 6, UInt16.self))
+        func word<Number: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, _: Number.Type) -> Number {
+            Number(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Number.self))
+        }
+        flags = word(4, UInt16.self)
+        depth = Int(word(6, UInt16.self))
         counts = TreeCounts(
-            branches: bytes.number(at: 8, UInt64.self), leaves: bytes.number(at: 16, UInt64.self),
-            others: bytes.number(at: 24, UInt64.self), entries: bytes.number(at: 32, UInt64.self))
-        root = bytes.number(at: 40, UInt64.self)
+            branches: word(8, UInt64.self), leaves: word(16, UInt64.self), others: word(24, UInt64.self),
+            entries: word(32, UInt64.self))
+        root = word(40, UInt64.self)
     }
 }
 
