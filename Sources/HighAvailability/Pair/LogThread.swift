@@ -151,9 +151,9 @@ extension RunningNode {
         guard mark.position > 0 || before.position == 0 || wasInPair else {
             throw PairFault(
                 "\(log.path) has another history than the pair: put it aside (vedette pair rejoin); or, if "
-                    + "this log is to be the pair's, stop both nodes, delete the pair's keys (etcdctl del "
-                    + "--prefix /vedette/\(configuration.pair)/), start this node, and behind it the other "
-                    + "one with an empty directory", isLasting: true)
+                    + "this log is to be the pair's, stop both nodes, say so here (vedette pair refound), "
+                    + "start this one, and behind it the other one with an empty directory (vedette pair "
+                    + "rejoin)", isLasting: true)
         }
         let file = try asking { () throws(CutError) in try log.cut(to: Head(mark)) }
         logger.notice(

@@ -4,11 +4,11 @@ import HighAvailability
 import PairEtcd
 import Registry
 
-/// Lets a pair go on after etcd was restored or lost.
+/// Lets a pair go on with the log that an operator names.
 struct PairRefound: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "refound",
-        abstract: "Found the pair anew on this node's log, after etcd was restored from a snapshot or lost.",
+        abstract: "Let the pair go on with this node's log: etcd was restored or lost, or it came late.",
         discussion: """
             Nodes refuse an etcd that has gone back, or is another one: what it says of who is in sync is \
             old, and who believes it may lead without what the other one acknowledged. You must say which \
@@ -22,6 +22,9 @@ struct PairRefound: AsyncParsableCommand {
               4. On the other machine: vedette pair rejoin. Start its server.
 
             Restore etcd with another --initial-cluster-token: then every node sees that it was.
+
+            The same makes a log its pair's that came too late: the other node was started first, with an \
+            empty directory, and founded the pair.
             """)
 
     @OptionGroup var access: PairAccess
@@ -37,8 +40,8 @@ struct PairRefound: AsyncParsableCommand {
             + "\(Timestamp(microseconds: log.head.time))"
         try await access.ask { keys in
             do throws(PairFault) {
-                let refounding = try Refounding(of: log, keys)
-                if yes { try await refounding.run() }
+                let refounding = Refounding(of: log, keys)
+                if yes { try await refounding.run() } else { try await refounding.check() }
             } catch { throw Failure(error.sentence) }
             guard yes else {
                 throw Failure.usage(

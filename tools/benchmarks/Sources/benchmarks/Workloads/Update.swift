@@ -37,7 +37,7 @@ struct Update: AsyncParsableCommand {
 
     func validate() throws {
         guard vims > 0, rounds > 0, seconds > 0, busy >= 0, callers.allSatisfy({ $0 > 0 }) else {
-            throw ValidationError("vims, rounds, seconds and callers must be greater than zero, busy not below")
+            throw ValidationError("vims, rounds, seconds and callers must be above zero, busy not below")
         }
     }
 
