@@ -41,24 +41,16 @@ struct PairHistoryTests {
     @Test("A log that came too late is made the pair's, if an operator says so")
     func late() async throws {
         try await withTwoHistories { pair, leader, other in
-            let refound = ["refound", "--data-directory", other.dataDirectory]
+            let words = ["refound", "--data-directory", other.dataDirectory]
             #expect(other.logText.contains("say so here (vedette pair refound)"))
             try await other.stop()
-            let asked = try await pair.command(refound)
+            let asked = try await pair.command(words)
             #expect(asked.exitCode == 2 && asked.errorOutput.contains("With --yes"), "\(asked.errorOutput)")
-            let early = try await pair.command(refound + ["--yes"])
+            let early = try await pair.command(words + ["--yes"])
             #expect(early.exitCode == 1)
             #expect(early.errorOutput.contains("Stop its server"), "\(early.errorOutput)")
             try await leader.stop()
-            try await eventually("it is done") {
-                try await pair.command(refound + ["--yes"]).exitCode == 0
-            }
-            try await other.start()
-            try await eventually("it leads") { await other.leads() }
-            let rejoined = try await pair.command(["rejoin", "--data-directory", leader.dataDirectory])
-            #expect(rejoined.exitCode == 0, "\(rejoined.errorOutput)")
-            try await leader.start()
-            try await pair.waitForSync()
+            try await refound(pair, on: other)
             for node in pair.nodes {
                 let log = try await node.vedette("audit", "log").output
                 #expect(log.contains("alone-\(other.number)"), "\(log)")
@@ -121,15 +113,7 @@ struct PairHistoryTests {
                     try await first.stop()
                     let asked = try await pair.command(refound + [last.dataDirectory])
                     #expect(asked.exitCode == 2 && asked.errorOutput.contains("With --yes"))
-                    try await eventually("it is done") {
-                        try await pair.command(refound + [last.dataDirectory, "--yes"]).exitCode == 0
-                    }
-                    try await last.start()
-                    try await eventually("it leads") { await last.leads() }
-                    let rejoined = try await pair.command(["rejoin", "--data-directory", first.dataDirectory])
-                    #expect(rejoined.exitCode == 0, "\(rejoined.errorOutput)")
-                    try await first.start()
-                    try await pair.waitForSync()
+                    try await self.refound(pair, on: last)
                     for node in pair.nodes {
                         let log = try await node.vedette("audit", "log").output
                         #expect(log.contains("both") && log.contains("alone"), "\(log)")
@@ -138,6 +122,21 @@ struct PairHistoryTests {
                 }
             }
         }
+    }
+
+    /// Makes the log of a node the pair's, and lets the other one begin anew; both are stopped.
+    private func refound(_ pair: RunningPair, on node: RunningNode) async throws {
+        let other = pair.other(than: node)
+        try await eventually("it is done") {
+            let words = ["refound", "--data-directory", node.dataDirectory, "--yes"]
+            return try await pair.command(words).exitCode == 0
+        }
+        try await node.start()
+        try await eventually("it leads") { await node.leads() }
+        let rejoined = try await pair.command(["rejoin", "--data-directory", other.dataDirectory])
+        #expect(rejoined.exitCode == 0, "\(rejoined.errorOutput)")
+        try await other.start()
+        try await pair.waitForSync()
     }
 
     /// Lets two servers that each have a log of their own become a pair: one founds it, the other refuses.

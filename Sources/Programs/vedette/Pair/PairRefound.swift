@@ -23,13 +23,14 @@ struct PairRefound: AsyncParsableCommand {
 
             Restore etcd with another --initial-cluster-token: then every node sees that it was.
 
-            The same makes a log its pair's that came too late: the other node was started first, with an \
-            empty directory, and founded the pair.
+            Steps 1, 3 and 4 also make a log its pair's that came too late: the other node was started \
+            first, with an empty directory, and founded the pair. Then say --yes for the log that is to \
+            stay, wherever the other one ends.
             """)
 
     @OptionGroup var access: PairAccess
     @OptionGroup var directory: DataDirectory
-    @Flag(help: "Yes, this log holds everything.") var yes = false
+    @Flag(help: "Yes, this log is the one: it holds everything.") var yes = false
 
     func run() async throws {
         // To write would make one where there is none.

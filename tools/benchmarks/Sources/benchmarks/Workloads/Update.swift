@@ -33,7 +33,7 @@ struct Update: AsyncParsableCommand {
     @Option(parsing: .upToNextOption, help: "task, reply or both.") var forms = [CallerForm.task, .reply]
     @Option(help: "Rounds; many short ones pair the contestants better on a busy machine.") var rounds = 25
     @Option(help: "Seconds of the conductor's part in each round.") var seconds = 0.2
-    @Option(help: "Threads that compute meanwhile at nice 10: a machine that has other work.") var busy = 0
+    @Option(help: "Programs that compute meanwhile at nice 10: a machine that has other work.") var busy = 0
 
     func validate() throws {
         guard vims > 0, rounds > 0, seconds > 0, busy >= 0, callers.allSatisfy({ $0 > 0 }) else {
@@ -81,10 +81,15 @@ struct Update: AsyncParsableCommand {
         let peers = try Peers(directory: directory, streams: vims, seed: common.seed)
         let bare = try BareLog(directory: directory + "/bare", streams: vims, seed: common.seed)
         let echo = Echo()
-        let bystanders = Bystanders(busy)
+        // Programs, so that their processor time does not count as this one's.
+        let others = try (0..<busy).map {
+            try Program(
+                ["/usr/bin/nice", "-n", "10", "/bin/sh", "-c", "while :; do :; done"],
+                log: "\(directory)/busy-\($0).log")
+        }
         defer {
             echo.stop()
-            bystanders.stop()
+            for other in others { other.stop() }
         }
         let reader = try ReferenceReader(path: directory + "/conductor/events.lmdb")
         var results = callers.flatMap { callers in forms.map { UpdateResult(callers: callers, form: $0) } }
